@@ -1,0 +1,1 @@
+"""framefuse: Kafka event-streaming inference. What every stage shares; knows no camera and no model."""

@@ -1,0 +1,1 @@
+"""What is computed on frames: detection, depth, and the join of both."""

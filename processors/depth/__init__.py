@@ -1,0 +1,1 @@
+"""The depth stage: a depth map of a frame, with its kind and scale."""

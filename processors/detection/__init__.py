@@ -1,0 +1,1 @@
+"""The detection stage: objects of a frame, in pixels of the frame."""

@@ -1,0 +1,1 @@
+"""The join stage: merges the two sorted logs of results into one outcome per frame."""

@@ -1,0 +1,1 @@
+"""The two demo models and their card: data, no code."""

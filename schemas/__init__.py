@@ -1,0 +1,1 @@
+"""The leaf: record schemas, the records as dataclasses, topics and the Avro codec."""

@@ -1,0 +1,1 @@
+"""How the two demo models are made, from nothing, on one machine."""
