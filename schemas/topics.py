@@ -1,0 +1,74 @@
+"""The topics: what each holds and how the broker must keep it. Knows no Kafka client."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from schemas import records
+
+T = TypeVar("T")
+STREAM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DEFAULT_PREFIX = "framefuse"
+IMAGE_LIMIT_BYTES = 4 << 20
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic(Generic[T]):
+    """One topic: its suffix after the prefix, its record type, its settings on the broker."""
+
+    suffix: str
+    record: type[T]
+    config: Mapping[str, str]
+    per_frame: bool = False
+    """One record a frame: has as many partitions as `frames`."""
+
+    def name(self, prefix: str) -> str:
+        """Full name on the broker, e.g. `framefuse.frames`."""
+        return f"{prefix}.{self.suffix}"
+
+
+def _kept(max_message_mib: int, retention_ms: int, **more: str) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(max_message_mib << 20),
+        "retention.ms": str(retention_ms),
+        **{name.replace("_", "."): value for name, value in more.items()},
+    }
+
+
+def _compacted(max_message_mib: int = 1) -> dict[str, str]:
+    return {"cleanup.policy": "compact", "max.message.bytes": str(max_message_mib << 20)}
+
+
+FRAMES = Topic(
+    "frames",
+    records.Frame,
+    _kept(5, _HOUR_MS, retention_bytes=str(2 << 30), message_timestamp_type="LogAppendTime"),
+    per_frame=True,
+)
+DETECTIONS = Topic("detections", records.Detections, _kept(1, 24 * _HOUR_MS), per_frame=True)
+DEPTH = Topic("depth", records.Depth, _kept(6, 24 * _HOUR_MS), per_frame=True)
+FUSED = Topic("fused", records.Fused, _kept(6, 24 * _HOUR_MS), per_frame=True)
+DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, _kept(8, 7 * 24 * _HOUR_MS))
+STREAMS = Topic("streams", records.Stream, _compacted())
+STREAM_STATES = Topic("stream-states", records.StreamState, _compacted())
+SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted())
+"""Fingerprint (8 bytes, as on the wire) → schema JSON, so that any reader can decode any record."""
+
+ALL: tuple[Topic[Any], ...] = (
+    FRAMES,
+    DETECTIONS,
+    DEPTH,
+    FUSED,
+    DEAD_LETTERS,
+    STREAMS,
+    STREAM_STATES,
+    SCHEMAS,
+)
+
+
+def valid_stream_id(text: str) -> bool:
+    """Whether `text` can name a stream; `unreadable` is ours."""
+    return STREAM_ID.fullmatch(text) is not None and text != records.UNREADABLE
