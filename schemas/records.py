@@ -7,6 +7,7 @@ Knows no Avro and no Kafka. Times are timezone-aware UTC.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypedDict
 
 UNREADABLE = "unreadable"
 """Stream id of a frame whose record itself cannot be read."""
@@ -93,11 +94,41 @@ class Head:
     height: int
 
 
+class HeadFields(TypedDict):
+    """The fields of `Derived` by name, to pass on: `Detections(**origin.head(), status=...)`."""
+
+    frame_id: str
+    stream_id: str
+    run_id: str
+    sequence: int
+    captured_at: datetime
+    attempt: int
+    live: bool
+    width: int
+    height: int
+    frame: FrameRef
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived(Head):
     """The head of everything computed from a frame."""
 
     frame: FrameRef
+
+    def head(self) -> HeadFields:
+        """The head alone, for another record about the same frame."""
+        return HeadFields(
+            frame_id=self.frame_id,
+            stream_id=self.stream_id,
+            run_id=self.run_id,
+            sequence=self.sequence,
+            captured_at=self.captured_at,
+            attempt=self.attempt,
+            live=self.live,
+            width=self.width,
+            height=self.height,
+            frame=self.frame,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,90 @@
+"""Settings: flags > environment `FRAMEFUSE_…` > `framefuse.yaml` > defaults.
+
+`KafkaSettings` is where the broker is. Each stage has a `StageSettings` of its own, read from the environment
+`FRAMEFUSE_<STAGE>_<FIELD>` and from the section named after the stage in the file.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from framefuse.errors import BadInput
+from schemas.topics import DEFAULT_PREFIX
+
+SETTINGS_FILE = Path("framefuse.yaml")
+
+
+class _FileSettings(BaseSettings):
+    """Environment over file over defaults; flags are passed to `load`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="FRAMEFUSE_")
+    section: ClassVar[str | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the file."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        if not SETTINGS_FILE.is_file():
+            return sources
+        return (
+            *sources,
+            YamlConfigSettingsSource(settings_cls, SETTINGS_FILE, yaml_config_section=cls.section),
+        )
+
+
+class KafkaSettings(_FileSettings):
+    """Where the topics are."""
+
+    bootstrap: str | None = Field(
+        None, description="host:port of a broker; without it, the one `framefuse broker up` started."
+    )
+    prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic and group name.")
+
+    @field_validator("prefix")
+    @classmethod
+    def _a_topic_name(cls, prefix: str) -> str:
+        from re import fullmatch
+
+        if not fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
+            raise ValueError("a prefix has letters, digits, '.', '_' and '-' only, at most 100")
+        return prefix
+
+
+class StageSettings(_FileSettings):
+    """Base of every stage's settings; a subclass sets `section` to the stage's name."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.section:
+            name = cls.section.replace("-", "_").upper()
+            cls.model_config = SettingsConfigDict(**{**cls.model_config, "env_prefix": f"FRAMEFUSE_{name}_"})
+
+
+S = TypeVar("S", bound=_FileSettings)
+
+
+def load(kind: type[S], **flags: Any) -> S:
+    """Settings of `kind`; a flag that is None was not given.
+
+    Raises:
+        BadInput: a value does not fit; the message names the setting, not its value.
+    """
+    try:
+        return kind(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        raise BadInput(f"settings of {kind.section or 'framefuse'}: {what}") from None
