@@ -1,0 +1,23 @@
+"""Fixtures that more than one test file needs: the real broker, started once a run, and names of one's own."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from framefuse import broker as embedded
+from framefuse.broker_home import RunningBroker
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    """A real Apache Kafka in a folder and on a port of its own; `.bootstrap` is its address."""
+    data_dir = tmp_path_factory.mktemp("broker")
+    yield embedded.start(data_dir, port=0)
+    embedded.stop(data_dir, graceful=False)
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A topic prefix, and so group names, that no other test uses."""
+    return f"t{uuid.uuid4().hex[:12]}"
