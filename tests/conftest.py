@@ -1,4 +1,4 @@
-"""Fixtures that more than one test file needs: the real broker, started once a run, and names of one's own."""
+"""Fixtures for more than one test file: the real broker, started once a run, and names of one's own."""
 
 import uuid
 from collections.abc import Iterator
