@@ -1,0 +1,28 @@
+"""Kafka, and the only place that imports confluent_kafka: what it offers is ours, typed and small."""
+
+from framefuse.kafka.admin import Admin, TopicState
+from framefuse.kafka.connection import group_of, resolve_bootstrap
+from framefuse.kafka.consumer import Assignment, GroupConsumer, Overtaken
+from framefuse.kafka.messages import Delivery, Message
+from framefuse.kafka.producer import BufferFull, Producer
+from framefuse.kafka.reader import Reader
+from framefuse.kafka.transactions import Fenced, Outgoing, TransactionalProducer, TransactionFailed
+
+__all__ = [
+    "Admin",
+    "Assignment",
+    "BufferFull",
+    "Delivery",
+    "Fenced",
+    "GroupConsumer",
+    "Message",
+    "Outgoing",
+    "Overtaken",
+    "Producer",
+    "Reader",
+    "TopicState",
+    "TransactionFailed",
+    "TransactionalProducer",
+    "group_of",
+    "resolve_bootstrap",
+]

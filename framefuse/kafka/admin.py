@@ -1,0 +1,164 @@
+"""Topics, groups and offsets as an operator sees them."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import confluent_kafka as ck
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from framefuse.errors import BrokerUnavailable, PartitionCountMismatch, Stop
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.settings import KafkaSettings
+from schemas.topics import ALL, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """One topic as it is on the broker."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+class Admin:
+    """Asks and changes the broker; every call raises BrokerUnavailable when none answers."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._bootstrap = client_config(settings, "framefuse-admin")["bootstrap.servers"]
+        config = client_config(settings, "framefuse-admin")
+        del config["message.max.bytes"]
+        self._client = AdminClient(config)
+
+    def partition_counts(self) -> dict[str, int]:
+        """Partition count of every topic on the broker, by full name."""
+        try:
+            topics = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        except ck.KafkaException as error:
+            raise self._unavailable(error) from None
+        return {name: len(topic.partitions) for name, topic in topics.items()}
+
+    def partition_count(self, topic: str) -> int:
+        """Partition count of one topic.
+
+        Raises:
+            Stop: there is no such topic.
+        """
+        counts = self.partition_counts()
+        if topic not in counts:
+            raise Stop(f"no topic {topic} on {self._bootstrap}: run 'framefuse topics create'")
+        return counts[topic]
+
+    def check_partitions(self) -> int:
+        """The partition count that `frames` and all topics of one record a frame share.
+
+        Raises:
+            Stop: a topic is missing.
+            PartitionCountMismatch: they differ.
+        """
+        counts = self.partition_counts()
+        per_frame = [topic.name(self._settings.prefix) for topic in ALL if topic.per_frame]
+        for name in per_frame:
+            if name not in counts:
+                raise Stop(f"no topic {name} on {self._bootstrap}: run 'framefuse topics create'")
+        frames = counts[per_frame[0]]
+        for name in per_frame[1:]:
+            if counts[name] != frames:
+                raise PartitionCountMismatch(
+                    f"{name} has {counts[name]} partitions, {per_frame[0]} has {frames}: "
+                    f"run 'framefuse topics create --partitions {max(frames, counts[name])}'"
+                )
+        return frames
+
+    def create_topics(
+        self, topics: Sequence[Topic[Any]], *, partitions: int, replication: int = 1
+    ) -> list[str]:
+        """Create what is missing; the names created. Topics that are there are left as they are."""
+        there = self.partition_counts()
+        new = [
+            NewTopic(
+                topic.name(self._settings.prefix),
+                num_partitions=partitions if topic.per_frame else 1,
+                replication_factor=replication,
+                config=dict(topic.config),
+            )
+            for topic in topics
+            if topic.name(self._settings.prefix) not in there
+        ]
+        if new:
+            self._await(self._client.create_topics(new, request_timeout=30.0))
+        return [topic.topic for topic in new]
+
+    def topic_states(self, names: Sequence[str]) -> list[TopicState]:
+        """Partition count and settings of the topics that are there."""
+        counts = self.partition_counts()
+        there = [name for name in names if name in counts]
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
+        configs = self._await(self._client.describe_configs(resources)) if resources else {}
+        by_name = {resource.name: entries for resource, entries in configs.items()}
+        return [
+            TopicState(name, counts[name], {key: str(entry.value) for key, entry in by_name[name].items()})
+            for name in there
+        ]
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        """Id of each topic: a topic made anew under the same name has another."""
+        described = self._await(self._client.describe_topics(ck.TopicCollection(list(names))))
+        return {name: str(topic.topic_id) for name, topic in described.items()}
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Next offset of each partition, committed records only."""
+        return self._offsets(topic, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def start_offsets(self, topic: str) -> dict[int, int]:
+        """First offset that retention has left in each partition."""
+        return self._offsets(topic, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def group_offsets(self, group: str, topic: str) -> dict[int, int]:
+        """Committed offset per partition; partitions without one are left out."""
+        request = [ck.ConsumerGroupTopicPartitions(group)]
+        answer = self._await(self._client.list_consumer_group_offsets(request))[group]
+        return {
+            part.partition: part.offset
+            for part in answer.topic_partitions
+            if part.topic == topic and part.offset >= 0 and part.error is None
+        }
+
+    def group_members(self, group: str) -> int:
+        """Number of live members of a consumer group; 0 if there is none."""
+        try:
+            return len(self._await(self._client.describe_consumer_groups([group]))[group].members)
+        except Stop:
+            return 0
+
+    def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
+        request = {ck.TopicPartition(topic, number): spec for number in range(self.partition_count(topic))}
+        answer = self._await(
+            self._client.list_offsets(request, isolation_level=ck.IsolationLevel.READ_COMMITTED)
+        )
+        return {part.partition: info.offset for part, info in answer.items()}
+
+    def _await(self, futures: Mapping[Any, "Future[Any]"]) -> dict[Any, Any]:
+        try:
+            return {key: future.result(timeout=30.0) for key, future in futures.items()}
+        except ck.KafkaException as error:
+            if error.args[0].code() in (ck.KafkaError._TRANSPORT, ck.KafkaError._TIMED_OUT):
+                raise self._unavailable(error) from None
+            raise Stop(f"{self._bootstrap}: {error.args[0].str()}") from None
+        except TimeoutError:
+            raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s") from None
+
+    def _unavailable(self, error: ck.KafkaException) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"no broker answers at {self._bootstrap} ({error.args[0].str()}): "
+            "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port"
+        )

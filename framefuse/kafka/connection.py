@@ -1,0 +1,83 @@
+"""How every client reaches the broker: address, common settings, logging, names of groups."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka as ck
+
+from framefuse.errors import BrokerUnavailable
+from framefuse.settings import KafkaSettings
+
+log = logging.getLogger("framefuse.kafka")
+MESSAGE_LIMIT_BYTES = 8 << 20
+REQUEST_TIMEOUT_S = 10.0
+
+Config = dict[str, Any]
+
+
+def group_of(settings: KafkaSettings, stage: str) -> str:
+    """Consumer group id of a stage."""
+    return f"{settings.prefix}.{stage}"
+
+
+def resolve_bootstrap(settings: KafkaSettings) -> str:
+    """The broker's address: as set, else the broker that `framefuse broker up` started.
+
+    Raises:
+        BrokerUnavailable: neither is there.
+    """
+    if settings.bootstrap:
+        return settings.bootstrap
+    from framefuse.broker import running_bootstrap
+
+    found = running_bootstrap()
+    if found is None:
+        raise BrokerUnavailable(
+            "no broker: set FRAMEFUSE_BOOTSTRAP=host:port (or --bootstrap), "
+            "or start one on this machine with 'framefuse broker up'"
+        )
+    return found
+
+
+def client_config(settings: KafkaSettings, client_id: str) -> Config:
+    """What every client has in common."""
+    return {
+        "bootstrap.servers": resolve_bootstrap(settings),
+        "client.id": client_id,
+        "error_cb": _on_error,
+        "logger": log,
+        "message.max.bytes": MESSAGE_LIMIT_BYTES + (1 << 16),
+        "socket.keepalive.enable": True,
+        "reconnect.backoff.max.ms": 2000,
+        # A topic that is being made is unknown for a moment; ours say so after this long.
+        "topic.metadata.propagation.max.ms": 5000,
+    }
+
+
+def producer_config(settings: KafkaSettings, client_id: str) -> Config:
+    """What every producer has in common: idempotent, keys on the partition that Java clients choose."""
+    return {
+        **client_config(settings, client_id),
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "queue.buffering.max.kbytes": 256 << 10,
+    }
+
+
+def _on_error(error: ck.KafkaError) -> None:
+    # librdkafka reconnects by itself; what cannot go on is raised by the call that needed it.
+    log.warning("broker connection: %s", error.str())
+
+
+def spool_dir() -> Path:
+    """Where processes of this user on this host leave small files for each other."""
+    import platformdirs
+
+    path = Path(platformdirs.user_runtime_dir("framefuse", ensure_exists=False))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        path = Path(platformdirs.user_cache_dir("framefuse")) / "run"
+        path.mkdir(parents=True, exist_ok=True)
+    return path

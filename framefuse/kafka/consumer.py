@@ -1,0 +1,267 @@
+"""A member of a consumer group that never skips a record without a word.
+
+Differences from a bare consumer: it starts from committed offsets that it has really seen (a time-out is
+asked again, never taken for "none"); a partition without one starts at the head of the log and says so on the
+broker at once; when retention has removed records before they were read, it counts them instead of jumping.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import confluent_kafka as ck
+
+from framefuse.errors import BrokerUnavailable, Retry, Stop
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.kafka.messages import Message, RawMessage, available, message_of
+from framefuse.kafka.transactions import GroupMetadata
+from framefuse.settings import KafkaSettings
+from framefuse.types import Partition
+
+log = logging.getLogger("framefuse.kafka")
+_COMMITTED_PATIENCE_S = 30.0
+MAX_POLL_INTERVAL_S = 300.0
+_REFUSED = {
+    ck.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    ck.KafkaError.GROUP_AUTHORIZATION_FAILED,
+    ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where one assigned partition starts: its committed offset and note, and the end of its log now."""
+
+    offset: int
+    note: str
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Retention removed the records [first, next) before they were read."""
+
+    partition: Partition
+    first: int
+    next: int
+
+
+class GroupConsumer:
+    """One member of a group. `poll` serves rebalances, in the thread that calls it."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        *,
+        client_id: str,
+        on_assigned: Callable[[Mapping[Partition, Assignment]], None],
+        on_revoked: Callable[[frozenset[Partition]], None],
+        on_overtaken: Callable[[Overtaken], None],
+        prefetch_records: int = 10,
+    ) -> None:
+        self.group = group
+        self._on_assigned, self._on_revoked, self._on_overtaken = on_assigned, on_revoked, on_overtaken
+        self._next: dict[Partition, int] = {}
+        self._paused: set[Partition] = set()
+        self._consumer = ck.Consumer(
+            client_config(settings, client_id)
+            | {
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": 6000,
+                "heartbeat.interval.ms": 1500,
+                "max.poll.interval.ms": int(MAX_POLL_INTERVAL_S * 1000),
+                # Two batches ahead, never thousands: a rebalance throws the fetched away.
+                "queued.min.messages": prefetch_records,
+                "queued.max.messages.kbytes": 8192,
+                # The default 1,000 makes the two limits above a throttle: 18 frames/s against 195.
+                "fetch.queue.backoff.ms": 5,
+            }
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+        )
+
+    def poll(self, timeout_s: float, limit: int) -> Sequence[Message]:
+        """Up to `limit` records in order of each partition, waiting at most `timeout_s` for the first.
+
+        Raises:
+            Retry: the membership is lost; make a new consumer.
+            Stop: the broker refuses us, or the log is not the one that was committed.
+        """
+        messages = []
+        for raw in available(self._consumer, timeout_s, limit):
+            if raw.error() is not None:
+                self._serve_error(raw)
+                continue
+            message = message_of(raw)
+            part = Partition(message.topic, message.partition)
+            if message.offset < self._next.get(part, 0):
+                continue  # fetched before a seek
+            self._next[part] = message.offset + 1
+            messages.append(message)
+        return messages
+
+    def group_metadata(self) -> GroupMetadata:
+        """Who we are in the group now; take it with the poll that brought the records."""
+        return cast(GroupMetadata, self._consumer.consumer_group_metadata())
+
+    def positions(self) -> dict[Partition, int]:
+        """Next offset to read per assigned partition; moves past transaction markers too."""
+        parts = self._consumer.position([_client_partition(part) for part in self._next])
+        return {
+            Partition(part.topic, part.partition): max(
+                part.offset, self._next[Partition(part.topic, part.partition)]
+            )
+            for part in parts
+        }
+
+    def pause(self, parts: Iterable[Partition]) -> None:
+        """Stop fetching from these; what was fetched from them is fetched again later."""
+        wanted = [part for part in parts if part in self._next and part not in self._paused]
+        if wanted:
+            self._consumer.pause([_client_partition(part) for part in wanted])
+            self._paused.update(wanted)
+
+    def resume(self, parts: Iterable[Partition]) -> None:
+        """Fetch from these again."""
+        wanted = [part for part in parts if part in self._paused]
+        if wanted:
+            self._consumer.resume([_client_partition(part) for part in wanted])
+            self._paused.difference_update(wanted)
+
+    def seek(self, offsets: Mapping[Partition, int]) -> None:
+        """Read on from these offsets."""
+        self._next.update(offsets)
+        self._reassign()
+
+    def commit(self, offsets: Mapping[Partition, int], notes: Mapping[Partition, str] | None = None) -> None:
+        """Commit offsets (with their notes) to the group, synchronously.
+
+        Raises:
+            Retry: the group has moved on, or the broker did not answer.
+        """
+        notes = notes or {}
+        parts = [
+            ck.TopicPartition(part.topic, part.number, at, metadata=notes.get(part, ""))
+            for part, at in offsets.items()
+            if at >= 0
+        ]
+        if not parts:
+            return
+        try:
+            for part in self._consumer.commit(offsets=parts, asynchronous=False) or []:
+                if part.error is not None:
+                    raise Retry(f"commit of {part.topic}-{part.partition}: {part.error.str()}")
+        except ck.KafkaException as error:
+            raise Retry(f"commit: {error.args[0].str()}") from None
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once."""
+        self._consumer.close()
+
+    # ── rebalances: called by the client from within `poll` ──
+
+    def _assign(self, _consumer: object, parts: list[ck.TopicPartition]) -> None:
+        started = {Partition(part.topic, part.partition): part for part in self._committed(parts)}
+        starts = {}
+        for part, committed in started.items():
+            low, high = self._bounds(part)
+            offset = committed.offset
+            if offset < 0:
+                offset = low
+                self.commit({part: offset}, {part: ""})
+            starts[part] = Assignment(offset, committed.metadata or "", high)
+        self._next = {part: start.offset for part, start in starts.items()}
+        self._paused.clear()
+        self._reassign()
+        log.info("%s: assigned %s", self.group, _names(starts))
+        self._on_assigned(starts)
+
+    def _revoke(self, _consumer: object, parts: list[ck.TopicPartition]) -> None:
+        gone = frozenset(Partition(part.topic, part.partition) for part in parts)
+        log.info("%s: revoked %s", self.group, _names(gone))
+        self._on_revoked(gone)
+        self._next.clear()
+        self._paused.clear()
+
+    def _committed(self, parts: list[ck.TopicPartition]) -> list[ck.TopicPartition]:
+        """Committed offsets; asks again while a dead worker's open transaction makes the broker hesitate."""
+        give_up_s = time.monotonic() + _COMMITTED_PATIENCE_S
+        while True:
+            try:
+                found = self._consumer.committed(parts, timeout=5.0)
+                errors = [part.error for part in found if part.error is not None]
+                if not errors:
+                    return found
+                reason = errors[0].str()
+            except ck.KafkaException as error:
+                reason = error.args[0].str()
+            if time.monotonic() > give_up_s:
+                raise Retry(f"{self.group}: committed offsets not known after 30 s: {reason}")
+            time.sleep(0.2)
+
+    def _bounds(self, part: Partition) -> tuple[int, int]:
+        try:
+            return self._consumer.get_watermark_offsets(_client_partition(part), timeout=REQUEST_TIMEOUT_S)
+        except ck.KafkaException as error:
+            raise Retry(f"bounds of {part.topic}-{part.number}: {error.args[0].str()}") from None
+
+    def _reassign(self) -> None:
+        """Give the client explicit positions: after an error it has none of its own, and refuses to seek."""
+        self._consumer.assign(
+            [ck.TopicPartition(part.topic, part.number, offset) for part, offset in self._next.items()]
+        )
+        paused, self._paused = self._paused & self._next.keys(), set()
+        self.pause(paused)
+
+    def _serve_error(self, raw: RawMessage) -> None:
+        error = raw.error()
+        if error.code() == ck.KafkaError._AUTO_OFFSET_RESET:
+            self._serve_overtaken(Partition(raw.topic(), raw.partition()))
+        elif error.code() in _REFUSED:
+            raise Stop(f"{self.group}: {error.str()}: give this user the rights, see docs/security.md")
+        elif error.fatal():
+            raise Retry(f"{self.group}: {error.str()}")
+        elif error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
+            raise BrokerUnavailable(error.str())
+        else:
+            log.warning("%s: %s", self.group, error.str())
+
+    def _serve_overtaken(self, part: Partition) -> None:
+        if part not in self._next:
+            return
+        low, high = self._bounds(part)
+        first = self._next[part]
+        if first > high:
+            raise Stop(
+                f"{self.group} stands at {part.topic}-{part.number} offset {first}, but the log "
+                f"ends at {high}: the topic was made anew; delete the group, or use another --prefix"
+            )
+        if first < low:
+            log.warning(
+                "%s: retention removed %d records of %s-%d unread",
+                self.group,
+                low - first,
+                part.topic,
+                part.number,
+            )
+            self._next[part] = low
+            self._on_overtaken(Overtaken(part, first, low))
+        self._reassign()
+
+
+def _client_partition(part: Partition) -> ck.TopicPartition:
+    return ck.TopicPartition(part.topic, part.number)
+
+
+def _names(parts: Iterable[Partition]) -> str:
+    return ", ".join(f"{part.topic}-{part.number}" for part in sorted(parts)) or "nothing"

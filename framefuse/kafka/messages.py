@@ -1,0 +1,67 @@
+"""What comes from and goes to a topic, free of the client library's types."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import confluent_kafka as ck
+
+RawMessage = Any
+"""A message of the client library, whose stubs say that every part of it may be missing."""
+RawError = Any
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record as the broker keeps it; `timestamp` is the broker's clock on LogAppendTime topics."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime
+    key: bytes | None
+    value: bytes | None = field(repr=False)
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a sent record; `error` is None when the broker acknowledged it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime | None
+    error: str | None
+
+
+def timestamp_of(raw: RawMessage) -> datetime:
+    """The timestamp of a client message; the epoch where it has none."""
+    kind, milliseconds = raw.timestamp()
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if kind else EPOCH
+
+
+def message_of(raw: RawMessage) -> Message:
+    """A client message without error as ours."""
+    return Message(
+        raw.topic(),
+        raw.partition(),
+        raw.offset(),
+        timestamp_of(raw),
+        raw.key(),
+        raw.value(),
+        raw.headers() or (),
+    )
+
+
+def available(consumer: ck.Consumer, timeout_s: float, limit: int) -> list[RawMessage]:
+    """Wait for one message, then take what else is there.
+
+    `consume(limit, timeout)` alone would wait the whole time-out unless `limit` messages come.
+    """
+    first = consumer.poll(timeout_s)
+    if first is None:
+        return []
+    return [first, *(consumer.consume(limit - 1, 0) if limit > 1 else ())]

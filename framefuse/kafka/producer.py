@@ -1,0 +1,93 @@
+"""The plain producer, for publishers: idempotent, acknowledged by all replicas, bounded."""
+
+from collections.abc import Callable, Mapping
+
+import confluent_kafka as ck
+
+from framefuse.errors import BadInput, Retry
+from framefuse.kafka.connection import producer_config
+from framefuse.kafka.messages import Delivery, RawError, RawMessage, timestamp_of
+from framefuse.settings import KafkaSettings
+
+OnDelivery = Callable[[Delivery], None]
+
+
+class BufferFull(Retry):
+    """The local queue of the producer is full: the broker is slower than we are."""
+
+
+class Producer:
+    """Sends records; every one is either acknowledged or reported with its error."""
+
+    def __init__(self, settings: KafkaSettings, *, live: bool = False, client_id: str = "framefuse") -> None:
+        """Connect lazily; the first `send` or `flush` reaches out.
+
+        Args:
+            settings: where the broker is.
+            live: send each record at once instead of waiting 5 ms for company.
+            client_id: shown in the broker's logs and metrics.
+        """
+        config = producer_config(settings, client_id) | {
+            "linger.ms": 0 if live else 5,
+            "delivery.timeout.ms": 120_000,
+        }
+        self._producer = ck.Producer(config)
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None,
+        partition: int | None = None,
+        headers: Mapping[str, bytes] | None = None,
+        on_delivery: OnDelivery | None = None,
+    ) -> None:
+        """Hand a record to the sending thread; `on_delivery` is called from `poll` or `flush`.
+
+        Raises:
+            BufferFull: call `poll` and send again.
+            BadInput: the record is larger than the limit.
+        """
+        try:
+            self._producer.produce(
+                topic,
+                value=value,
+                key=key,
+                partition=-1 if partition is None else partition,
+                headers=dict(headers) if headers else None,
+                on_delivery=_reporter(on_delivery) if on_delivery else None,
+            )
+        except BufferError:
+            raise BufferFull("the producer's queue is full", retry_after_s=0.05) from None
+        except ck.KafkaException as error:
+            if error.args[0].code() == ck.KafkaError.MSG_SIZE_TOO_LARGE:
+                raise BadInput(f"a record of {len(value)} bytes is too large for {topic}") from None
+            raise
+
+    def poll(self, timeout_s: float = 0.0) -> int:
+        """Serve delivery reports; the number served."""
+        return self._producer.poll(timeout_s)
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait for every record to be reported; the number still waiting after `timeout_s`."""
+        return self._producer.flush(timeout_s)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Flush and disconnect."""
+        self._producer.flush(timeout_s)
+
+
+def _reporter(on_delivery: OnDelivery) -> Callable[[RawError, RawMessage], None]:
+    def report(error: RawError, raw: RawMessage) -> None:
+        on_delivery(
+            Delivery(
+                topic=raw.topic(),
+                partition=raw.partition() if raw.partition() is not None else -1,
+                offset=raw.offset() if error is None else -1,
+                timestamp=timestamp_of(raw) if error is None else None,
+                error=None if error is None else error.str(),
+            )
+        )
+
+    return report

@@ -1,0 +1,87 @@
+"""Reads topics without a group: for subscribers, audits and tools. Always read committed."""
+
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+import confluent_kafka as ck
+
+from framefuse.errors import Retry, Stop
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.kafka.messages import Message, available, message_of
+from framefuse.settings import KafkaSettings
+from framefuse.types import Partition
+
+
+class Reader:
+    """Reads the given partitions from the given offsets; keeps no position on the broker."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, prefetch: int = 1000, client_id: str = "framefuse-reader"
+    ) -> None:
+        """Connect lazily.
+
+        Args:
+            settings: where the broker is.
+            prefetch: records kept ready; small where records are large.
+            client_id: shown in the broker's logs and metrics.
+        """
+        self._consumer = ck.Consumer(
+            client_config(settings, client_id)
+            | {
+                "group.id": f"{client_id}-{uuid4()}",  # the client insists; no group is ever joined
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "queued.min.messages": prefetch,
+                "queued.max.messages.kbytes": 16384,
+                "fetch.queue.backoff.ms": 5,
+                "enable.partition.eof": False,
+            }
+        )
+
+    def assign(self, offsets: Mapping[Partition, int]) -> None:
+        """Read these partitions from these offsets on."""
+        self._consumer.assign(
+            [ck.TopicPartition(part.topic, part.number, at) for part, at in offsets.items()]
+        )
+
+    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+        """First and next offset of each partition.
+
+        Raises:
+            Retry: the broker did not answer.
+            Stop: there is no such topic.
+        """
+        try:
+            found = self._consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            if found.error is not None:
+                raise Stop(f"no topic {topic}: run 'framefuse topics create'")
+            bounds = {}
+            for number in found.partitions:
+                low, high = self._consumer.get_watermark_offsets(
+                    ck.TopicPartition(topic, number), timeout=REQUEST_TIMEOUT_S, cached=False
+                )
+                bounds[Partition(topic, number)] = (low, high)
+            return bounds
+        except ck.KafkaException as error:
+            raise Retry(f"reading the bounds of {topic}: {error.args[0].str()}") from None
+
+    def poll(self, timeout_s: float, limit: int = 500) -> Sequence[Message]:
+        """Up to `limit` records, waiting at most `timeout_s` for the first."""
+        raws = available(self._consumer, timeout_s, limit)
+        return [message_of(raw) for raw in raws if raw.error() is None]
+
+    def positions(self) -> dict[Partition, int]:
+        """Next offset to read per partition; counts transaction markers, so it reaches the end of the log."""
+        parts = self._consumer.position(self._consumer.assignment())
+        return {Partition(part.topic, part.partition): part.offset for part in parts if part.offset >= 0}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

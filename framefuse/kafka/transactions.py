@@ -1,0 +1,141 @@
+"""The transactional producer: outputs and input offsets become visible together, or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NewType
+
+import confluent_kafka as ck
+
+from framefuse.errors import BrokerUnavailable, Retry
+from framefuse.kafka.connection import producer_config
+from framefuse.settings import KafkaSettings
+from framefuse.types import Partition
+
+TRANSACTION_TIMEOUT_MS = 10_000
+_CALL_TIMEOUT_S = 15.0
+
+GroupMetadata = NewType("GroupMetadata", object)
+"""The member and generation of a consumer at the poll that brought a batch; fences zombies."""
+
+
+class TransactionFailed(Retry):
+    """The transaction is aborted; nothing of it is visible. Rejoin the group and read again."""
+
+
+class Fenced(Retry):
+    """This producer may not write any more: another one took its id, or the broker gave up on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to write within a transaction."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes = field(repr=False)
+
+
+class TransactionalProducer:
+    """Writes batches exactly once. Not safe for use by several threads at a time."""
+
+    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
+        """Register the id with the broker, which fences an older producer of the same id.
+
+        Raises:
+            BrokerUnavailable: no broker answered in 30 s.
+        """
+        self.transactional_id = transactional_id
+        self._producer = ck.Producer(
+            producer_config(settings, transactional_id)
+            | {
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "linger.ms": 5,
+            }
+        )
+        try:
+            self._producer.init_transactions(30.0)
+        except ck.KafkaException as error:
+            raise BrokerUnavailable(
+                f"cannot start transactions as {transactional_id}: {error.args[0].str()}"
+            ) from None
+
+    def write(
+        self,
+        records: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        group: GroupMetadata,
+        *,
+        notes: Mapping[Partition, str] | None = None,
+    ) -> None:
+        """One transaction: the records, then the input offsets (with their metadata) of `group`.
+
+        Raises:
+            TransactionFailed: aborted; drop what is in flight, rejoin, read again.
+            Fenced: make a new producer.
+        """
+        try:
+            self._producer.begin_transaction()
+            for record in records:
+                self._produce(record)
+            # Without this flush before the offsets a transaction takes 105 ms instead of 5.5 ms.
+            if self._producer.flush(_CALL_TIMEOUT_S):
+                raise TransactionFailed(
+                    f"{len(records)} records were not acknowledged in {_CALL_TIMEOUT_S} s"
+                )
+            self._producer.send_offsets_to_transaction(
+                _client_offsets(offsets, notes), group, _CALL_TIMEOUT_S
+            )
+            self._commit()
+        except ck.KafkaException as error:
+            self._give_up(error.args[0])
+        except TransactionFailed:
+            self._abort()
+            raise
+
+    def close(self) -> None:
+        """Forget what is queued; an open transaction has been aborted by `write`."""
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def _produce(self, record: Outgoing) -> None:
+        partition = -1 if record.partition is None else record.partition
+        while True:
+            try:
+                self._producer.produce(record.topic, value=record.value, key=record.key, partition=partition)
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    def _commit(self) -> None:
+        for last_try in (False, False, True):
+            try:
+                self._producer.commit_transaction(_CALL_TIMEOUT_S)
+                return
+            except ck.KafkaException as error:
+                if last_try or not error.args[0].retriable():
+                    raise
+
+    def _give_up(self, error: ck.KafkaError) -> None:
+        """Abort, and raise what the caller must do next."""
+        if error.fatal() or error.code() in (ck.KafkaError._FENCED, ck.KafkaError.PRODUCER_FENCED):
+            raise Fenced(f"{self.transactional_id}: {error.str()}") from None
+        self._abort()
+        raise TransactionFailed(f"{self.transactional_id}: {error.str()}") from None
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(_CALL_TIMEOUT_S)
+        except ck.KafkaException as error:
+            raise Fenced(f"{self.transactional_id}: abort failed: {error.args[0].str()}") from None
+
+
+def _client_offsets(
+    offsets: Mapping[Partition, int], notes: Mapping[Partition, str] | None
+) -> list[ck.TopicPartition]:
+    notes = notes or {}
+    return [
+        ck.TopicPartition(part.topic, part.number, offset, metadata=notes.get(part, ""))
+        for part, offset in offsets.items()
+    ]
