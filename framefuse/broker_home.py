@@ -11,12 +11,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 MAIN_CLASS = "kafka.Kafka"
 _POLL_S = 0.05
+_HAS_PROC = Path("/proc/self").exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,12 @@ class BrokerHome:
 
     def end(self, pid: int, sign: signal.Signals, timeout_s: float) -> bool:
         """Signal the process if it is ours and wait for its end; False when it still lives."""
+        if not self.owns(pid):
+            return True
         deadline = time.monotonic() + timeout_s
-        if self.owns(pid):
+        with suppress(ProcessLookupError):
             os.kill(pid, sign)
-        while self.owns(pid):
+        while _is_alive(pid):
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_S)
@@ -157,12 +160,20 @@ class BrokerHome:
             return None
 
 
+def _is_alive(pid: int) -> bool:
+    """Whether the process still holds its ports and files; one that only waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+    except OSError:
+        return not _HAS_PROC and bool(_command_line(pid))
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def _command_line(pid: int) -> str:
     """What the process was started with; "" when there is none or it has ended."""
-    proc = Path("/proc")
-    if (proc / "self").exists():
+    if _HAS_PROC:
         try:
-            raw = (proc / str(pid) / "cmdline").read_bytes()
+            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return ""
         return raw.replace(b"\0", b" ").decode(errors="replace").strip()

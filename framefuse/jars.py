@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -184,8 +184,13 @@ def _fetch_all(jars: Sequence[Jar], cache: Path, progress: Progress | None) -> N
             final.parent.mkdir(parents=True, exist_ok=True)
             fetched.replace(final)
 
-        for _ in pool.map(fetch, jars):
-            pass
+        downloads = [pool.submit(fetch, jar) for jar in jars]
+        try:
+            for download in as_completed(downloads):
+                download.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 class _ByteCounter:
@@ -239,7 +244,7 @@ def _download(context: "MavenContext", coordinate: Coordinate) -> Path:
                     f"could not fetch {coordinate} ({type(error).__name__}: {error}): the first start needs"
                     f" Maven Central or a mirror of it, set {REPOSITORY_VARIABLE} for a mirror"
                 ) from error
-            time.sleep(attempt)
+            time.sleep(attempt / 2)
     raise AssertionError("unreachable")
 
 

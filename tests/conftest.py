@@ -8,6 +8,8 @@ import pytest
 from framefuse import broker as embedded
 from framefuse.broker_home import RunningBroker
 
+pytest_plugins = ["tests.parts.s3"]
+
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:

@@ -1,0 +1,149 @@
+"""`framefuse broker up|down|status`: the embedded Kafka broker of this machine, from a terminal.
+
+Only speaks with the user; starting and stopping is `framefuse.broker`, imported when a command runs.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from framefuse.errors import Stop
+
+if TYPE_CHECKING:
+    from framefuse.broker_home import RunningBroker
+    from framefuse.jars import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="A real Apache Kafka on this machine, without Docker: loopback only, for one person.",
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="FRAMEFUSE_BROKER_DATA",
+        help="Folder with the broker's log and settings; the user's data folder by default.",
+        file_okay=False,
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        help="Port on 127.0.0.1; the port of the last start, else 9092, else any free one by default.",
+    ),
+]
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object: running, answers, and if it runs bootstrap, pid and more."),
+]
+
+
+@app.command()
+def up(*, port: Port = None, data: Data = None) -> None:
+    """Start the broker and come back when it answers; it goes on after this command.
+
+    The first start fetches 45 MB of jars, later ones need no network.
+    What the broker holds is there again after `down`, after a crash and after a restart of the machine.
+
+    **Examples**
+
+        framefuse broker up
+
+        framefuse broker up --port 19092 --data ./kafka
+    """
+    from framefuse import broker
+
+    with _told_in_one_line():
+        found = broker.status(data)
+        started_s = time.monotonic()
+        with _download_bar() as progress:
+            running = broker.start(data, port=port, progress=progress)
+        took_s = time.monotonic() - started_s
+    already = found is not None and found.pid == running.pid
+    how = "already runs" if already else f"ready after {took_s:.1f} s"
+    typer.echo(f"Kafka {running.version} at {running.bootstrap}: {how} (pid {running.pid})")
+    typer.echo(f"data: {running.data_dir}")
+
+
+@app.command()
+def down(*, data: Data = None) -> None:
+    """Stop the broker; what it holds stays in its folder.
+
+    **Example**
+
+        framefuse broker down
+    """
+    from framefuse import broker
+
+    with _told_in_one_line():
+        stopped = broker.stop(data)
+    typer.echo("stopped" if stopped else "no broker was running")
+
+
+@app.command()
+def status(*, data: Data = None, as_json: AsJson = False) -> None:
+    """Say where the broker runs; exit status 0 when it answers, 3 when it does not run or does not answer.
+
+    **Examples**
+
+        framefuse broker status
+
+        framefuse broker status --json | jq -r .bootstrap
+    """
+    from framefuse import broker
+
+    running = broker.status(data)
+    answering = running is not None and broker.answers(running.bootstrap)
+    if as_json:
+        typer.echo(_as_json(running, answering=answering))
+    elif running is None:
+        typer.echo("no broker runs here: start one with 'framefuse broker up'")
+    else:
+        how = "answers" if answering else "does not answer (yet)"
+        typer.echo(f"Kafka {running.version} at {running.bootstrap}: {how} (pid {running.pid})")
+        typer.echo(f"data: {running.data_dir}")
+    if not answering:
+        raise typer.Exit(3)
+
+
+def _as_json(running: "RunningBroker | None", *, answering: bool) -> str:
+    if running is None:
+        return json.dumps({"running": False, "answers": False})
+    return json.dumps({"running": True, "answers": answering, **json.loads(running.to_json())})
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """A Stop ends the command with its message on stderr and exit status 1, without a traceback."""
+    try:
+        yield
+    except Stop as error:
+        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _download_bar() -> "Iterator[Progress]":
+    """A bar that appears with the first byte, on stderr, and only in a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("fetching Kafka"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("jars", total=None, visible=False)
+
+        def show(done_bytes: int, total_bytes: int) -> None:
+            bar.update(task, completed=done_bytes, total=total_bytes, visible=True)
+
+        yield show
