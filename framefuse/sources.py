@@ -1,0 +1,142 @@
+"""Where pictures come from: the protocol of a source, and finding sources by the scheme of their address.
+
+A source yields encoded pictures and knows no Kafka. Installed packages add kinds of sources through the
+entry-point group `framefuse.sources`: its name is the scheme (`file` for plain paths), its object an
+`OpenSources`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from framefuse.errors import BadInput
+from schemas.records import Encoding
+
+GROUP = "framefuse.sources"
+PATHS = "file"
+"""The scheme of an address without one: a path, a folder or a glob."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+-]+):")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One encoded picture, ready to become a frame."""
+
+    image: bytes = field(repr=False)
+    encoding: Encoding
+    width: int
+    """Pixels, as seen (after the rotation that its file asks for)."""
+    height: int
+    captured_at: datetime
+    """UTC, for people."""
+    pts_s: float
+    """Seconds since the source began; what pacing goes by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something in a source that cannot become a frame; the source goes on after it."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know and that makes the publication incomplete; no picture is counted."""
+
+    what: str
+    reason: str
+
+
+Item = Picture | Rejected | Warned
+
+
+class Source(Protocol):
+    """One stream of pictures. Iterated once, by one thread."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for messages; no credentials."""
+
+    @property
+    def stream_id(self) -> str:
+        """The stream id to use when the user names none."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it runs by a clock of its own (a camera), so that newer pictures matter more."""
+
+    def __iter__(self) -> Iterator[Item]:
+        """Its pictures in order. Closing the iterator releases what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How pictures are read, the same for all sources of one command."""
+
+    fps: float | None = None
+    """Keep at most this many pictures a second, evenly spread; images come at this rate."""
+    loop: bool = False
+    """Start again at the end, without end."""
+    quality: int = 90
+    """JPEG quality, 1 to 100, where a picture has to be encoded."""
+    max_side_px: int | None = None
+    """Shrink larger pictures to this long side."""
+    recursive: bool = False
+    """Look into the folders of a folder."""
+
+
+class OpenSources(Protocol):
+    """What an entry point of `framefuse.sources` is."""
+
+    def __call__(self, addresses: Sequence[str], options: SourceOptions) -> Sequence[Source]:
+        """The sources at these addresses, all of one scheme; cheap, reads no picture.
+
+        Raises:
+            BadInput: an address names nothing that can be read.
+        """
+
+
+def scheme_of(address: str) -> str:
+    """The scheme of an address in lower case, `file` for a path; one letter (`C:`) is not a scheme."""
+    found = _SCHEME.match(address)
+    return found.group(1).lower() if found else PATHS
+
+
+def open_sources(
+    addresses: Sequence[str], options: SourceOptions, openers: Mapping[str, OpenSources] | None = None
+) -> list[Source]:
+    """All sources at `addresses`, in order of the first address of each scheme.
+
+    Args:
+        addresses: paths, folders, globs and URLs.
+        options: how to read them.
+        openers: what opens each scheme; without it, the installed ones.
+
+    Raises:
+        BadInput: an unknown scheme, or an address that names nothing.
+    """
+    by_scheme: dict[str, list[str]] = {}
+    for address in addresses:
+        by_scheme.setdefault(scheme_of(address), []).append(address)
+    known = installed() if openers is None else openers
+    for scheme, (address, *_) in by_scheme.items():
+        if scheme not in known:
+            raise BadInput(
+                f"{_without_credentials(address)}: no source has the scheme '{scheme}:', "
+                f"expected a path or one of {', '.join(sorted(known))}"
+            )
+    return [source for scheme, these in by_scheme.items() for source in known[scheme](these, options)]
+
+
+def installed() -> dict[str, OpenSources]:
+    """The kinds of sources that the installed packages bring, by scheme."""
+    return {point.name: point.load() for point in entry_points(group=GROUP)}
+
+
+def _without_credentials(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", address)
