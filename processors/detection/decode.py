@@ -1,0 +1,69 @@
+"""From the output of a detector to its boxes: candidates above the confidence, then non-maximum suppression.
+
+Knows the Ultralytics head, (4 + classes)×N with centre, size and class scores in canvas pixels. No picture,
+no record.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+MOST_CANDIDATES = 30_000
+"""Best ones that enter the suppression, as Ultralytics has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """N boxes with the score of their best class, aligned by row."""
+
+    boxes: npt.NDArray[np.float32]
+    """N×4: x_min, y_min, x_max, y_max in canvas pixels."""
+    scores: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.int32]
+
+    def take(self, rows: npt.NDArray[Any]) -> "Candidates":
+        """These rows, in this order."""
+        return Candidates(self.boxes[rows], self.scores[rows], self.class_ids[rows])
+
+
+def candidates(head: npt.NDArray[np.floating[Any]], confidence: float) -> Candidates | None:
+    """Boxes whose best class scores above `confidence`.
+
+    Args:
+        head: (4 + classes)×N, rows centre x, centre y, width, height, then one score a class.
+        confidence: exclusive.
+
+    Returns:
+        The candidates, or None when the output is not made of finite numbers.
+    """
+    best = head[4:].max(axis=0)
+    if not (np.isfinite(best).all() and np.isfinite(head[:4]).all()):
+        return None
+    (rows,) = np.nonzero(best > confidence)
+    if rows.size > MOST_CANDIDATES:
+        rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_CANDIDATES]]
+    picked: npt.NDArray[np.float32] = head[:, rows].astype(np.float32, copy=False)
+    centre, half = picked[:2], picked[2:4] * np.float32(0.5)
+    boxes: npt.NDArray[np.float32] = np.concatenate((centre - half, centre + half)).T
+    return Candidates(boxes, picked[4:].max(axis=0), picked[4:].argmax(axis=0).astype(np.int32))
+
+
+def suppress(found: Candidates, *, iou: float, max_det: int, across_classes: bool = False) -> Candidates:
+    """Keep the best of boxes that overlap by more than `iou`, by falling score, at most `max_det`.
+
+    Args:
+        found: any number of candidates.
+        iou: intersection over union of two boxes of one class, above which the lower score goes.
+        max_det: of what is kept.
+        across_classes: boxes of different classes suppress each other too.
+    """
+    if not found.scores.size:
+        return found
+    corners = found.boxes.astype(np.float64)
+    rectangles = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
+    classes = np.zeros_like(found.class_ids) if across_classes else found.class_ids
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, found.scores.tolist(), classes.tolist(), -1.0, iou)
+    return found.take(np.asarray(kept, np.intp)[:max_det])

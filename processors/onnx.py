@@ -1,0 +1,207 @@
+"""Open an ONNX model file and run it, on the provider that was asked for or not at all.
+
+Knows tensors and files: what the numbers mean is the business of the stage. One open model serves every
+thread of a process: `run` gives up the GIL and needs no lock, and with one thread inside the model per caller
+several callers use several cores better than one caller with several threads.
+"""
+
+import hashlib
+from ast import literal_eval
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from pydantic import Field
+
+from framefuse.errors import ModelUnusable, ProviderUnavailable
+from framefuse.pictures import PIXEL_LIMIT
+from framefuse.settings import StageSettings
+from schemas.records import Model
+
+Tensor = npt.NDArray[np.floating[Any]]
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_DTYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+class Provider(StrEnum):
+    """What a model runs on; AUTO takes CUDA where it really works, and says so in every result."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class OnnxSettings(StageSettings):
+    """What every stage with a model can be told."""
+
+    section: ClassVar[str | None] = None
+    model: Path | None = Field(None, description="ONNX file; without it, the demo model.")
+    provider: Provider = Field(Provider.AUTO, description="auto, cpu or cuda; what is not there is an error.")
+    threads: int = Field(1, ge=1, description="Threads inside the model, for each thread that calls it.")
+    batch_max: int = Field(8, ge=1, description="Most frames in one batch.")
+    batch_wait_ms: float = Field(0.0, ge=0, description="How long a batch waits to be full.")
+    max_pixels: int = Field(PIXEL_LIMIT, ge=1, description="A larger picture is refused from its header.")
+    reduced_decode: bool = Field(
+        default=True, description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """What a model takes: N×3×height×width, RGB, 0 to 1."""
+
+    name: str
+    height: int
+    width: int
+    dtype: type[np.floating[Any]]
+    any_batch: bool
+    """False: one picture a run."""
+
+
+class OnnxModel:
+    """One open model file with one picture input; safe to call from several threads."""
+
+    def __init__(self, path: Path, provider: Provider = Provider.AUTO, *, threads: int = 1) -> None:
+        """Open the file and run it once.
+
+        Args:
+            path: of the ONNX file.
+            provider: what it must run on.
+            threads: inside the model, for each thread that calls `run`.
+
+        Raises:
+            ModelUnusable: the file is missing, not ONNX, or takes something else than pictures.
+            ProviderUnavailable: the provider is not really active.
+        """
+        content = _read(path)
+        self._session = _open(content, path, _wanted(provider), threads)
+        active = str(self._session.get_providers()[0])
+        if provider is Provider.CUDA and active != _CUDA:
+            raise ProviderUnavailable(
+                f"provider cuda was asked for, {active} is active: its libraries or driver do not load; "
+                "mend them (see onnxruntime's message above) or choose --provider cpu"
+            )
+        self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.input = _picture_input(self._session, path, self.metadata)
+        self._output = self._session.get_outputs()[0].name
+        self.output_shape = self.run(np.zeros((1, 3, self.input.height, self.input.width), np.float32)).shape
+        """Of the first output for one picture, as it came out of a first run."""
+
+    def run(self, pictures: npt.NDArray[np.float32]) -> Tensor:
+        """The first output for N×3×height×width float32 pictures; N is 1 unless `input.any_batch`.
+
+        Raises:
+            ModelUnusable: the runtime failed, for example for want of memory.
+        """
+        feed = {self.input.name: pictures.astype(self.input.dtype, copy=False)}
+        try:
+            (output,) = self._session.run([self._output], feed)
+        except Exception as error:  # the runtime's errors have no common class but this
+            raise ModelUnusable(f"{self.identity.name} failed while running: {_first_line(error)}") from error
+        return np.asarray(output)
+
+    @property
+    def best_batch(self) -> int | None:
+        """Pictures a run should get: 1, or None for as many as there are."""
+        return None if self.input.any_batch and self.identity.provider != _CPU else 1
+
+    def literal(self, key: str) -> object:
+        """A metadata value that is a Python literal, as Ultralytics writes them; None where there is none.
+
+        Raises:
+            ModelUnusable: it is not a literal.
+        """
+        text = self.metadata.get(key)
+        if text is None:
+            return None
+        try:
+            return literal_eval(text)
+        except (ValueError, SyntaxError):
+            raise ModelUnusable(
+                f"{self.identity.name}: metadata {key!r} is {text[:60]!r}, expected a Python literal"
+            ) from None
+
+    def number(self, key: str) -> float | None:
+        """A metadata value that is a number; None where there is none.
+
+        Raises:
+            ModelUnusable: it is not a number.
+        """
+        text = self.metadata.get(key)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            raise ModelUnusable(
+                f"{self.identity.name}: metadata {key!r} is {text!r}, expected a number"
+            ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelUnusable(f"no model file {path}: give the path of an ONNX file") from None
+    except OSError as error:
+        raise ModelUnusable(f"cannot read model {path}: {error.strerror}") from error
+
+
+def _wanted(provider: Provider) -> list[str]:
+    available = ort.get_available_providers()
+    if provider is Provider.CPU or (provider is Provider.AUTO and _CUDA not in available):
+        return [_CPU]
+    if _CUDA not in available:
+        raise ProviderUnavailable(
+            f"provider cuda was asked for, this onnxruntime has {', '.join(available)}: "
+            "pip uninstall onnxruntime, then pip install 'framefuse[gpu]', or choose --provider cpu"
+        )
+    return [_CUDA, _CPU]
+
+
+def _open(content: bytes, path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    try:
+        return ort.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # the runtime's errors have no common class but this
+        raise ModelUnusable(f"{path} is not a usable ONNX model: {_first_line(error)}") from error
+
+
+def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[str, str]) -> InputShape:
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        names = ", ".join(one.name for one in inputs)
+        raise ModelUnusable(f"{path} has {len(inputs)} inputs ({names}): expected one, the picture")
+    (only,) = inputs
+    shape = only.shape
+    if len(shape) != 4 or (shape[1] != 3 and isinstance(shape[1], int)):
+        raise ModelUnusable(f"{path} takes {only.name} of shape {shape}: expected N×3×height×width")
+    if only.type not in _DTYPES:
+        raise ModelUnusable(f"{path} takes {only.type}: expected {' or '.join(_DTYPES)}")
+    if shape[0] != 1 and isinstance(shape[0], int):
+        raise ModelUnusable(f"{path} takes {shape[0]} pictures a run: export it with batch 1 or a free batch")
+    height, width = shape[2:] if all(isinstance(side, int) for side in shape[2:]) else _said(path, metadata)
+    return InputShape(only.name, height, width, _DTYPES[only.type], any_batch=shape[0] != 1)
+
+
+def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:
+    """Height and width from the metadata `imgsz`, for a file of free size."""
+    try:
+        height, width = literal_eval(metadata["imgsz"])
+        return int(height), int(width)
+    except (KeyError, ValueError, TypeError, SyntaxError):
+        raise ModelUnusable(
+            f"{path} takes any height and width, and its metadata has no 'imgsz' like '[640, 640]': "
+            "export it with a fixed size"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,73 @@
+"""Tiny ONNX files whose output is known: a detector that says what it was told, a depth net of brightness."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+Node = onnx.NodeProto
+
+
+def a_detector(
+    path: Path,
+    head: npt.NDArray[np.float32],
+    *,
+    size: tuple[int, int] = (32, 64),
+    batch: int | str = "batch",
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """A detector that gives `head` ((4 + classes)×N) for each picture, of `size` (height, width)."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Reshape", ["nothing", "column"], ["column_of_zeros"]),
+        helper.make_node("Add", ["head", "column_of_zeros"], ["output0"]),
+    ]
+    constants = {
+        "axes": np.array([1, 2, 3], np.int64),
+        "zero": np.zeros(1, np.float32),
+        "column": np.array([-1, 1, 1], np.int64),
+        "head": head[None].astype(np.float32),
+    }
+    output = [batch, *head.shape]
+    return _saved(path, nodes, constants, [batch, 3, *size], output, metadata)
+
+
+def a_depth_net(
+    path: Path,
+    *,
+    size: tuple[int, int] = (32, 64),
+    batch: int | str = 1,
+    metadata: Mapping[str, str] | None = None,
+    element: int = TensorProto.FLOAT,
+) -> Path:
+    """A net whose depth is the mean of red, green and blue, 0 to 1."""
+    nodes = [helper.make_node("ReduceMean", ["images", "axes"], ["depth"], keepdims=1)]
+    constants = {"axes": np.array([1], np.int64)}
+    shape = [batch, 3, *size]
+    return _saved(path, nodes, constants, shape, [batch, 1, *size], metadata, element)
+
+
+def _saved(
+    path: Path,
+    nodes: Sequence[Node],
+    constants: Mapping[str, npt.NDArray[np.generic]],
+    takes: Sequence[int | str],
+    gives: Sequence[int | str],
+    metadata: Mapping[str, str] | None,
+    element: int = TensorProto.FLOAT,
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", element, takes)],
+        [helper.make_tensor_value_info(nodes[-1].output[0], element, gives)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, path)
+    return path
