@@ -16,12 +16,12 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 import numpy.typing as npt
 
-from schemas.records import UNREADABLE, Derived, Frame, FrameRef, Status
+from schemas.records import UNREADABLE, DeadLetter, Derived, Frame, FrameRef, Status
 from schemas.topics import Topic
 
 if TYPE_CHECKING:
     from framefuse.errors import Poison
-    from framefuse.settings import StageSettings
+    from framefuse.settings import KafkaSettings, StageSettings
 
 Image = npt.NDArray[np.uint8]
 """H×W×3 uint8, BGR, as OpenCV has it."""
@@ -139,6 +139,10 @@ class Positions(Protocol):
     def offsets(self) -> Mapping[Partition, int]:
         """Next offset to read, per partition."""
 
+    @property
+    def group(self) -> object:
+        """Who the worker was in its group when it read the batch, for a transaction."""
+
     def commit(self, moved: Mapping[Partition, int] | None = None) -> None:
         """Commit `offsets` (or `moved` instead) to the consumer group, synchronously.
 
@@ -151,13 +155,32 @@ class Positions(Protocol):
 class Output(Generic[V_co]):
     """What a processor made of one input record, on its way to the sink."""
 
-    value: V_co
+    value: V_co | None
+    """None where the sink has no place for a record that failed."""
     partition: int
     offset: int
     """Of the input record."""
     timestamp: datetime
     """Of the input record."""
     key: bytes | None
+    letter: DeadLetter | None = None
+    """The input record itself, when it will never work."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What a sink's entry point, `open(settings, context) -> Sink`, learns of the topics."""
+
+    prefix: str
+    """Makes full names: `FRAMES.name(context.prefix)`."""
+    topic_ids: Mapping[str, str]
+    """Kafka's id of `frames` and of each source, by full topic name; a topic made anew has another."""
+    kafka: KafkaSettings | None = None
+    """Where the broker is, for a sink that writes to it."""
+    to: Topic[Any] | None = None
+    """The topic a stage writes to; None for a sink that is no topic."""
+    writer_id: str = ""
+    """Group and instance: no two live workers have the same."""
 
 
 class Sink(Protocol[T_contra]):

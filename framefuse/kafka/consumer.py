@@ -15,8 +15,7 @@ import confluent_kafka as ck
 
 from framefuse.errors import BrokerUnavailable, Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
-from framefuse.kafka.messages import Message, RawMessage, available, message_of
-from framefuse.kafka.transactions import GroupMetadata
+from framefuse.kafka.messages import Message, RawMessage, message_of
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -67,6 +66,7 @@ class GroupConsumer:
         self._on_assigned, self._on_revoked, self._on_overtaken = on_assigned, on_revoked, on_overtaken
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
+        self._generation = 0
         self._consumer = ck.Consumer(
             client_config(settings, client_id)
             | {
@@ -97,22 +97,25 @@ class GroupConsumer:
             Retry: the membership is lost; make a new consumer.
             Stop: the broker refuses us, or the log is not the one that was committed.
         """
-        messages = []
-        for raw in available(self._consumer, timeout_s, limit):
+        messages: list[Message] = []
+        generation = self._generation
+        raw = self._consumer.poll(timeout_s)
+        while raw is not None:
+            if generation != self._generation:
+                # A rebalance came between: what was collected belongs to the life before, and is read again.
+                generation, messages = self._generation, []
             if raw.error() is not None:
                 self._serve_error(raw)
-                continue
-            message = message_of(raw)
-            part = Partition(message.topic, message.partition)
-            if message.offset < self._next.get(part, 0):
-                continue  # fetched before a seek
-            self._next[part] = message.offset + 1
-            messages.append(message)
-        return messages
+            elif self._expected(raw):
+                messages.append(message_of(raw))
+            if len(messages) >= limit:
+                break
+            raw = self._consumer.poll(0)
+        return messages if generation == self._generation else []
 
-    def group_metadata(self) -> GroupMetadata:
+    def group_metadata(self) -> object:
         """Who we are in the group now; take it with the poll that brought the records."""
-        return cast(GroupMetadata, self._consumer.consumer_group_metadata())
+        return cast(object, self._consumer.consumer_group_metadata())
 
     def positions(self) -> dict[Partition, int]:
         """Next offset to read per assigned partition; moves past transaction markers too."""
@@ -123,6 +126,14 @@ class GroupConsumer:
             )
             for part in parts
         }
+
+    def lag(self, committed: Mapping[Partition, int]) -> int:
+        """Records between the committed offsets and the ends of the log that fetching has shown."""
+        total = 0
+        for part, offset in committed.items():
+            _, high = self._consumer.get_watermark_offsets(_client_partition(part), cached=True)
+            total += max(0, high - offset)
+        return total
 
     def pause(self, parts: Iterable[Partition]) -> None:
         """Stop fetching from these; what was fetched from them is fetched again later."""
@@ -180,6 +191,7 @@ class GroupConsumer:
                 offset = low
                 self.commit({part: offset}, {part: ""})
             starts[part] = Assignment(offset, committed.metadata or "", high)
+        self._generation += 1
         self._next = {part: start.offset for part, start in starts.items()}
         self._paused.clear()
         self._reassign()
@@ -189,6 +201,7 @@ class GroupConsumer:
     def _revoke(self, _consumer: object, parts: list[ck.TopicPartition]) -> None:
         gone = frozenset(Partition(part.topic, part.partition) for part in parts)
         log.info("%s: revoked %s", self.group, _names(gone))
+        self._generation += 1
         self._on_revoked(gone)
         self._next.clear()
         self._paused.clear()
@@ -222,6 +235,14 @@ class GroupConsumer:
         )
         paused, self._paused = self._paused & self._next.keys(), set()
         self.pause(paused)
+
+    def _expected(self, raw: RawMessage) -> bool:
+        """Whether this record is the next of an assigned partition, and not one fetched before a seek."""
+        part = Partition(raw.topic(), raw.partition())
+        if raw.offset() < self._next.get(part, raw.offset() + 1):
+            return False
+        self._next[part] = raw.offset() + 1
+        return True
 
     def _serve_error(self, raw: RawMessage) -> None:
         error = raw.error()

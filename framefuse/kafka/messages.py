@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import confluent_kafka as ck
-
 RawMessage = Any
 """A message of the client library, whose stubs say that every part of it may be missing."""
 RawError = Any
@@ -54,14 +52,3 @@ def message_of(raw: RawMessage) -> Message:
         raw.value(),
         raw.headers() or (),
     )
-
-
-def available(consumer: ck.Consumer, timeout_s: float, limit: int) -> list[RawMessage]:
-    """Wait for one message, then take what else is there.
-
-    `consume(limit, timeout)` alone would wait the whole time-out unless `limit` messages come.
-    """
-    first = consumer.poll(timeout_s)
-    if first is None:
-        return []
-    return [first, *(consumer.consume(limit - 1, 0) if limit > 1 else ())]

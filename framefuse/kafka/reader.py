@@ -7,7 +7,7 @@ import confluent_kafka as ck
 
 from framefuse.errors import Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
-from framefuse.kafka.messages import Message, available, message_of
+from framefuse.kafka.messages import Message, RawMessage, message_of
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -68,7 +68,7 @@ class Reader:
 
     def poll(self, timeout_s: float, limit: int = 500) -> Sequence[Message]:
         """Up to `limit` records, waiting at most `timeout_s` for the first."""
-        raws = available(self._consumer, timeout_s, limit)
+        raws = _available(self._consumer, timeout_s, limit)
         return [message_of(raw) for raw in raws if raw.error() is None]
 
     def positions(self) -> dict[Partition, int]:
@@ -85,3 +85,14 @@ class Reader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _available(consumer: ck.Consumer, timeout_s: float, limit: int) -> list[RawMessage]:
+    """Wait for one message, then take what else is there.
+
+    `consume(limit, timeout)` alone would wait the whole time-out unless `limit` messages come.
+    """
+    first = consumer.poll(timeout_s)
+    if first is None:
+        return []
+    return [first, *(consumer.consume(limit - 1, 0) if limit > 1 else ())]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NewType
 
 import confluent_kafka as ck
 
@@ -13,9 +12,6 @@ from framefuse.types import Partition
 
 TRANSACTION_TIMEOUT_MS = 10_000
 _CALL_TIMEOUT_S = 15.0
-
-GroupMetadata = NewType("GroupMetadata", object)
-"""The member and generation of a consumer at the poll that brought a batch; fences zombies."""
 
 
 class TransactionFailed(Retry):
@@ -65,11 +61,13 @@ class TransactionalProducer:
         self,
         records: Sequence[Outgoing],
         offsets: Mapping[Partition, int],
-        group: GroupMetadata,
+        group: object,
         *,
         notes: Mapping[Partition, str] | None = None,
     ) -> None:
-        """One transaction: the records, then the input offsets (with their metadata) of `group`.
+        """One transaction: the records, then the input offsets (with their notes).
+
+        `group` says who the consumer was in its group at the poll that brought the batch; it fences zombies.
 
         Raises:
             TransactionFailed: aborted; drop what is in flight, rejoin, read again.

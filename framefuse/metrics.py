@@ -1,0 +1,54 @@
+"""Every metric of framefuse, by name. Prometheus keeps them; nothing here knows what they count.
+
+Labels have few values: a stage, a worker, a reason. Never a stream, a frame or an address.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_MILLISECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+RECORDS = Counter("framefuse_records_total", "Input records that ended, by how.", ["stage", "status"])
+DEAD_LETTERS = Counter(
+    "framefuse_dead_letters_total", "Records sent to the dead letters.", ["stage", "error"]
+)
+LOST = Counter(
+    "framefuse_lost_total", "Records that retention removed before this stage read them.", ["stage"]
+)
+SECONDS = Histogram(
+    "framefuse_step_seconds", "Time of one step of a batch.", ["stage", "step"], buckets=_MILLISECONDS
+)
+BATCH_RECORDS = Histogram(
+    "framefuse_batch_records",
+    "Records in a batch.",
+    ["stage"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096),
+)
+IN_FLIGHT = Gauge("framefuse_in_flight_records", "Records read and not yet committed.", ["stage", "worker"])
+IN_FLIGHT_LIMIT = Gauge(
+    "framefuse_in_flight_limit_records", "At most this many are read ahead.", ["stage", "worker"]
+)
+ASSIGNED = Gauge("framefuse_assigned_partitions", "Partitions this worker reads.", ["stage", "worker"])
+LAG = Gauge(
+    "framefuse_lag_records",
+    "Records in its partitions that this worker has not committed.",
+    ["stage", "worker"],
+)
+REJOINS = Counter(
+    "framefuse_rejoins_total",
+    "Times a worker dropped what was in flight and read again.",
+    ["stage", "reason"],
+)
+UP = Gauge("framefuse_worker_up", "1 while the worker is a member of its group.", ["stage", "worker"])
+
+JOIN_PENDING = Gauge("framefuse_join_pending_halves", "Halves that wait for the other side.", ["worker"])
+JOIN_EVENTS = Counter("framefuse_join_events_total", "Late halves, duplicates, time-outs.", ["event"])
+JOIN_HALF_ASSIGNED = Gauge(
+    "framefuse_join_half_assigned_partitions",
+    "Partitions paused because only one side is assigned.",
+    ["worker"],
+)
+OUTCOMES = Counter("framefuse_outcomes_total", "Frames by their final outcome.", ["outcome"])
+
+PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowledged.")
+REJECTED = Counter("framefuse_rejected_total", "Pictures that a publisher refused.", ["reason"])
+DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending.")
