@@ -38,7 +38,7 @@ def fuse(
     objects = detections.objects if detections else ()
     map_ = depth.map if depth else None
     values: Values | None = None
-    if objects and map_:
+    if outcome is Outcome.FUSED and objects and map_:
         try:
             values = decode_map(map_)
         except UnreadableImage as error:

@@ -11,7 +11,7 @@ Knows no Kafka, no clock (time comes in as an argument), and not what halves mea
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -51,15 +51,20 @@ class Limits:
     emitted_max: int = 1000
     emitted_max_bytes: int = 32 << 20
 
+    @property
+    def wait(self) -> timedelta:
+        """The age at which a live frame is decided with what there is."""
+        return timedelta(seconds=self.wait_s)
+
 
 @dataclass(slots=True)
 class Half:
-    """One record of one source that waits; `seen_s` is the partition's held clock when it came."""
+    """One record of one source that waits; `seen` is the partition's held clock when it came."""
 
     value: Derived
     input_offset: int
     size_bytes: int
-    seen_s: float = 0.0
+    seen: timedelta = timedelta()
 
     @property
     def frame(self) -> int:
@@ -111,18 +116,18 @@ class MergePartition:
     logs: dict[str, Log]
     emitted: int | None
     """The last emitted frame offset; None before the first ever."""
-    held_s: float = 0.0
+    held: timedelta = timedelta()
     """A clock that a stall or a step of the wall clock cannot push: no tick adds much, none takes away."""
     ticked_at: datetime | None = None
     fresh: list[Half] = field(default_factory=list)
 
-    def tick(self, now: datetime, at_most_s: float) -> None:
+    def tick(self, now: datetime, at_most: timedelta) -> None:
         """Let time pass; halves that came since the last tick start to be held now."""
         if self.ticked_at is not None:
-            self.held_s += min(max((now - self.ticked_at).total_seconds(), 0.0), at_most_s)
+            self.held += min(max(now - self.ticked_at, timedelta()), at_most)
         self.ticked_at = now
         for half in self.fresh:
-            half.seen_s = self.held_s
+            half.seen = self.held
         self.fresh.clear()
 
     def first(self) -> Half | None:
@@ -130,11 +135,11 @@ class MergePartition:
         heads = [log.pending[0] for log in self.logs.values() if log.pending]
         return min(heads, key=lambda half: half.frame, default=None)
 
-    def timed_out(self, half: Half, now: datetime, wait_s: float) -> bool:
+    def timed_out(self, half: Half, now: datetime, wait: timedelta) -> bool:
         """Whether a live half has waited long enough, by its frame's age or, failing that, in our hands."""
-        held_s = self.held_s - half.seen_s
-        age_s = (now - half.value.frame.appended_at).total_seconds()
-        return held_s > wait_s or (age_s > wait_s and held_s > wait_s * LEAST_HELD)
+        held = self.held - half.seen
+        age = now - half.value.frame.appended_at
+        return held > wait or (age > wait and held > wait * LEAST_HELD)
 
 
 class LogMerge:
@@ -212,7 +217,7 @@ class LogMerge:
             Stop: two halves at one frame offset are of different frames.
         """
         state, limits = self._partitions[partition], self._limits
-        state.tick(now, limits.wait_s * LEAST_HELD / 2)
+        state.tick(now, limits.wait * LEAST_HELD / 2)
         emissions: list[Emission] = []
         size_bytes = 0
         while len(emissions) < limits.emitted_max and size_bytes < limits.emitted_max_bytes:
@@ -244,7 +249,7 @@ class LogMerge:
             return True
         # Only the silent ones must be read to their end: the leading one may be paused short of its own.
         caught_up = all(log.caught_up for log in silent)
-        return caught_up and half.value.live and state.timed_out(half, now, self._limits.wait_s)
+        return caught_up and half.value.live and state.timed_out(half, now, self._limits.wait)
 
     def _take(self, state: MergePartition, first: Half, now: datetime) -> Decision:
         """The next frame, now decided: the one of `first`, or a lost one before it."""
