@@ -1,0 +1,166 @@
+"""The thin edge to S3, GCS, Azure or a local folder: put if absent, list, read an end; our errors for theirs.
+
+Never overwrites and never deletes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from framefuse.errors import BadInput, FramefuseError, SinkBusy, Stop
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+SETTING = "FRAMEFUSE_OBJECT_STORE_URL"
+SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+_RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+_CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+
+
+class AlreadyThere(FramefuseError):
+    """Somebody has written this file; it stays as it is."""
+
+
+class StoreUnreachable(SinkBusy):
+    """The store does not answer, or not as it should; it may later."""
+
+
+class StoreFull(SinkBusy):
+    """No space or quota left; somebody has to make room."""
+
+
+class ResultStore:
+    """A folder of result files. `root` is where it is on a local disk, None elsewhere."""
+
+    def __init__(self, store: ObjectStore, url: str, root: Path | None = None) -> None:
+        self._store = store
+        self._url = url
+        self._root = root
+
+    def create(self, key: str, content: bytes) -> None:
+        """Write a file that is not there yet: all of it, durably, or nothing.
+
+        Raises:
+            AlreadyThere: the name is taken.
+            SinkBusy: not now.
+            Stop: never, until somebody mends what the message says.
+        """
+        with _our_errors(self._url):
+            try:
+                obstore.put(self._store, key, content, mode="create")
+            except AlreadyExistsError:
+                raise AlreadyThere(key) from None
+            if self._root is not None:
+                _sync(self._root / key, self._root)
+
+    def names(self, folder: str, stem: str) -> Iterator[str]:
+        """Keys of the files of a folder whose names begin with `stem`, in any order.
+
+        Raises:
+            SinkBusy, Stop: as `create`.
+        """
+        start = f"{folder}/{stem}"
+        in_order = self._root is None and not isinstance(self._store, MemoryStore)
+        with _our_errors(self._url):
+            for page in obstore.list(self._store, folder, offset=start):
+                for entry in page:
+                    if entry["path"].startswith(start):
+                        yield entry["path"]
+                    elif in_order:
+                        return
+
+    def end(self, key: str, size: int) -> bytes:
+        """The last `size` bytes of a file, or all of a shorter one.
+
+        Raises:
+            SinkBusy, Stop: as `create`.
+        """
+        with _our_errors(self._url):
+            whole = obstore.head(self._store, key)["size"]
+            return bytes(obstore.get_range(self._store, key, start=max(0, whole - size), end=whole))
+
+
+def open_results(url: str) -> ResultStore:
+    """The store at a local path, or at s3://, gs://, az://; credentials and endpoint from the environment.
+
+    Raises:
+        BadInput: the URL is of no kind we know.
+        SinkBusy, Stop: as `ResultStore.create`.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme == "file":
+        url, separator = rest, ""
+    if not separator:
+        root = Path(url).expanduser().absolute()
+        with _our_errors(url):
+            root.mkdir(parents=True, exist_ok=True)
+            return ResultStore(LocalStore(root), url, root)
+    if scheme not in SCHEMES:
+        raise BadInput(f"{SETTING} is {scheme}://…: expected a folder, s3://, gs:// or az://")
+    try:
+        store = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+    except (BaseError, ValueError) as error:
+        raise BadInput(f"{SETTING} {url}: {_first_line(error)}") from None
+    return ResultStore(store, url)
+
+
+@contextmanager
+def _our_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise translate(error, url) from error
+
+
+def translate(error: Exception, url: str) -> FramefuseError:
+    """Our error for theirs: what a person must mend is a Stop, everything else a SinkBusy."""
+    found = _first_line(error)
+    if any(sign in found for sign in _FULL):
+        return StoreFull(f"{url} is full: make room, and writing goes on ({found})", retry_after_s=10)
+    for kinds, signs, mend in _TO_MEND:
+        if isinstance(error, kinds) or any(sign in found for sign in signs):
+            return Stop(f"results cannot be kept in {url}: {mend}, or set {SETTING} ({found})")
+    return StoreUnreachable(f"{url} does not take results now ({found})", retry_after_s=5)
+
+
+_FULL = ("(os error 28)", "(os error 122)", "[Errno 28]", "[Errno 122]")
+_TO_MEND: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
+    (
+        (PermissionDeniedError, UnauthenticatedError, PermissionError),
+        ("(os error 13)", "(os error 1)", "(os error 30)", "[Errno 30]"),
+        "let this user list, read and write there",
+    ),
+    ((FileNotFoundError,), ("NoSuchBucket",), "make the bucket or folder first"),
+    ((FileExistsError, NotADirectoryError), (), "a file stands where the folder should be, move it away"),
+    ((NotSupportedError,), ("NotImplemented",), "it must know put-if-absent (If-None-Match: *)"),
+    ((), ("169.254.169.254", "metadata.google"), "set the credentials (such as AWS_ACCESS_KEY_ID)"),
+    ((), ("incorrectly configured region",), "set AWS_REGION to the region of the bucket"),
+)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _sync(file: Path, root: Path) -> None:
+    """Put a new file and its names on the disk itself, for the day the power fails."""
+    for path in (file, file.parent, root):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
