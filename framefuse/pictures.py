@@ -172,16 +172,14 @@ def encode_map(values: Values, kind: DepthKind, unit: str, *, step: float = 0.0,
         level: of PNG compression; above 1 it costs far more time than it saves bytes.
     """
     valid = np.isfinite(values)
+    scale, offset = 1.0, 0.0
     if valid.any():
-        low, high = (
-            float(values.min(where=valid, initial=np.inf)),
-            float(values.max(where=valid, initial=-np.inf)),
-        )
+        low = float(values.min(where=valid, initial=np.inf))
+        high = float(values.max(where=valid, initial=-np.inf))
         scale = max((high - low) / _STEPS, step) or 1.0
         offset = low - scale
-        pixels = np.rint((np.where(valid, values, low).astype(np.float64) - offset) / scale) * valid
-    else:
-        scale, offset, pixels = 1.0, 0.0, np.zeros(values.shape)
+    pixels = (values.astype(np.float64) - offset) / scale + 0.5
+    pixels[~valid] = 0
     _, data = cv2.imencode(".png", pixels.astype(np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, level])
     height, width = values.shape
     return DepthMap(MapEncoding.PNG16, width, height, kind, unit, scale, offset, data.tobytes())

@@ -16,7 +16,7 @@ from schemas.records import DepthKind
 
 LONG_SIDE = 1024
 """Most pixels along a map's longer side."""
-METRIC_STEP = {"m": 0.001}
+METRIC_STEP = {"m": 0.005}
 """Differences below this are not worth keeping, by unit."""
 
 

@@ -1,6 +1,7 @@
 """Tiny ONNX files whose output is known: a detector that says what it was told, a depth net of brightness."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Node = onnx.NodeProto
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    nodes: Sequence[onnx.NodeProto]
+    constants: Mapping[str, Array]
+    takes: Sequence[int | str]
+    gives: Sequence[int | str]
 
 
 def a_detector(
@@ -26,14 +35,14 @@ def a_detector(
         helper.make_node("Reshape", ["nothing", "column"], ["column_of_zeros"]),
         helper.make_node("Add", ["head", "column_of_zeros"], ["output0"]),
     ]
-    constants = {
+    constants: Mapping[str, Array] = {
         "axes": np.array([1, 2, 3], np.int64),
         "zero": np.zeros(1, np.float32),
         "column": np.array([-1, 1, 1], np.int64),
         "head": head[None].astype(np.float32),
     }
-    output = [batch, *head.shape]
-    return _saved(path, nodes, constants, [batch, 3, *size], output, metadata)
+    graph = _Graph(nodes, constants, [batch, 3, *size], [batch, *head.shape])
+    return _saved(path, graph, metadata)
 
 
 def a_depth_net(
@@ -46,28 +55,22 @@ def a_depth_net(
 ) -> Path:
     """A net whose depth is the mean of red, green and blue, 0 to 1."""
     nodes = [helper.make_node("ReduceMean", ["images", "axes"], ["depth"], keepdims=1)]
-    constants = {"axes": np.array([1], np.int64)}
-    shape = [batch, 3, *size]
-    return _saved(path, nodes, constants, shape, [batch, 1, *size], metadata, element)
+    graph = _Graph(nodes, {"axes": np.array([1], np.int64)}, [batch, 3, *size], [batch, 1, *size])
+    return _saved(path, graph, metadata, element)
 
 
 def _saved(
-    path: Path,
-    nodes: Sequence[Node],
-    constants: Mapping[str, npt.NDArray[np.generic]],
-    takes: Sequence[int | str],
-    gives: Sequence[int | str],
-    metadata: Mapping[str, str] | None,
-    element: int = TensorProto.FLOAT,
+    path: Path, graph: _Graph, metadata: Mapping[str, str] | None, element: int = TensorProto.FLOAT
 ) -> Path:
-    graph = helper.make_graph(
-        nodes,
+    last = graph.nodes[-1].output[0]
+    tiny = helper.make_graph(
+        graph.nodes,
         "tiny",
-        [helper.make_tensor_value_info("images", element, takes)],
-        [helper.make_tensor_value_info(nodes[-1].output[0], element, gives)],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [helper.make_tensor_value_info("images", element, graph.takes)],
+        [helper.make_tensor_value_info(last, element, graph.gives)],
+        [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = helper.make_model(tiny, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, dict(metadata or {}))
     onnx.save(model, path)
     return path
