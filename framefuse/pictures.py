@@ -125,7 +125,7 @@ def verify(image: bytes, digest: str) -> None:
 
 def _check(header: Header, encoding: Encoding | None, size: tuple[int, int] | None, max_pixels: int) -> None:
     width, height = header.shown
-    if encoding is not None and header.encoding is not encoding:
+    if encoding is not None and header.encoding != encoding:
         raise UnreadableImage(f"the picture is {header.encoding}, its record says {encoding}")
     if width * height > max_pixels:
         raise UnreadableImage(

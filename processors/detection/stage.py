@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from framefuse.errors import ModelUnusable, Poison
-from framefuse.pictures import decode_frame
+from framefuse.pictures import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.detection.decode import Candidates, candidates, suppress
 from processors.detection.letterbox import GREY, Placement, letterbox, place
@@ -74,7 +74,8 @@ class Detection:
             UnreadableImage: the picture is not what its record says, or broken.
         """
         frame, shape = record.value, self._model.input
-        placement = place((frame.width, frame.height), (shape.width, shape.height))
+        _, width, height = measure(frame.image)
+        placement = place((width, height), (shape.width, shape.height))
         enough = (placement.width, placement.height) if self._settings.reduced_decode else None
         image = decode_frame(frame, at_least=enough, max_pixels=self._settings.max_pixels)
         canvas = np.full((shape.height, shape.width, 3), GREY, np.uint8)

@@ -1,0 +1,130 @@
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from framefuse.errors import ModelUnusable, Poison
+from framefuse.pictures import decode_map
+from framefuse.settings import load
+from framefuse.types import Prepared, Record
+from processors.depth.meaning import Meaning, values_of
+from processors.depth.stage import DepthEstimation, DepthSettings
+from schemas.records import Depth, DepthKind, Frame, Status
+from tests.unit.builders import a_frame, a_record, origin_at
+from tests.unit.models import a_depth_net
+
+METRES = {"kind": "METRIC", "unit": "m", "scale": "10"}
+RELATIVE = {"kind": "RELATIVE_INVERSE"}
+IN_METRES = Meaning(DepthKind.METRIC, "m", 10.0, 100.0, 0.005)
+
+
+def a_stage(tmp_path: Path, metadata: dict[str, str] | None = None, **file: Any) -> DepthEstimation:
+    path = a_depth_net(tmp_path / "z.onnx", metadata=METRES if metadata is None else metadata, **file)
+    return DepthEstimation(load(DepthSettings, model=path))
+
+
+def a_ramp(offset: int = 0, *, width: int = 640, height: int = 320) -> Record[Frame]:
+    """Black at the left, white at the right."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[:] = np.linspace(0, 255, width, dtype=np.uint8)[None, :, None]
+    image = cv2.imencode(".jpg", picture)[1].tobytes()
+    return a_record(
+        a_frame(sequence=offset, image=image, width=width, height=height), "framefuse.frames", offset
+    )
+
+
+def answer(stage: DepthEstimation, photo: Record[Frame]) -> Depth:
+    (depth,) = stage.process([Prepared(photo, stage.prepare(photo), 3.0, 4.0)])
+    assert isinstance(depth, Depth)
+    return depth
+
+
+def test_a_map_covers_the_whole_picture_at_the_models_resolution(tmp_path: Path) -> None:
+    depth = answer(a_stage(tmp_path), a_ramp())
+    assert depth.status is Status.OK
+    assert depth.map is not None
+    assert (depth.map.width, depth.map.height) == (64, 32)
+    assert (depth.map.kind, depth.map.unit) == (DepthKind.METRIC, "m")
+    middle = decode_map(depth.map)[16]
+    np.testing.assert_allclose(middle[1:], np.linspace(0, 10, 64)[1:], atol=0.2)
+
+
+def test_stats_model_and_times_come_with_the_map(tmp_path: Path) -> None:
+    depth = answer(a_stage(tmp_path), a_ramp())
+    assert depth.stats is not None
+    assert depth.stats.median == pytest.approx(5.0, abs=0.2)
+    assert depth.model is not None
+    assert depth.model.name == "z.onnx"
+    assert depth.timing is not None
+    assert (depth.timing.queue_ms, depth.timing.preprocess_ms) == (3.0, 4.0)
+
+
+def test_a_relative_map_keeps_its_zero_and_has_no_unit(tmp_path: Path) -> None:
+    depth = answer(a_stage(tmp_path, RELATIVE), a_ramp())
+    assert depth.map is not None
+    assert depth.stats is not None
+    assert (depth.map.kind, depth.map.unit) == (DepthKind.RELATIVE_INVERSE, "")
+    assert depth.stats.valid_ratio == 1.0
+    assert np.nanmax(decode_map(depth.map)) <= 1.0
+
+
+def test_a_small_picture_is_stretched_too(tmp_path: Path) -> None:
+    depth = answer(a_stage(tmp_path), a_ramp(width=3, height=2))
+    assert depth.map is not None
+    assert (depth.map.width, depth.map.height) == (64, 32)
+
+
+def test_a_batch_has_one_answer_a_record_in_order(tmp_path: Path) -> None:
+    stage = a_stage(tmp_path, batch="batch")
+    batch = [Prepared(photo, stage.prepare(photo), 0.0, 0.0) for photo in map(a_ramp, range(5))]
+    found = [depth.frame.offset for depth in stage.process(batch) if isinstance(depth, Depth)]
+    assert found == [0, 1, 2, 3, 4]
+
+
+def test_nan_is_poison_for_its_record_alone(tmp_path: Path) -> None:
+    stage = a_stage(tmp_path)
+    batch = [Prepared(photo, stage.prepare(photo), 0.0, 0.0) for photo in map(a_ramp, range(2))]
+    batch[0].input[0, 0, 5, 5] = np.nan
+    bad, good = stage.process(batch)
+    assert isinstance(bad, Poison)
+    assert isinstance(good, Depth)
+
+
+def test_sky_and_what_lies_beyond_the_models_range_has_no_value() -> None:
+    output = np.array([[[0.5, np.inf, 10.0, 9.99, 0.0, -1.0]]], np.float32)
+    values = values_of(output, IN_METRES)
+    assert values is not None
+    np.testing.assert_allclose(values, [[5.0, np.nan, np.nan, 99.9, np.nan, np.nan]], rtol=1e-6)
+
+
+def test_a_large_map_is_kept_at_1024_without_inventing_distances() -> None:
+    output = np.where(np.arange(3000) < 1500, 1.0, 5.0).astype(np.float32)[None].repeat(400, axis=0)
+    values = values_of(output, IN_METRES)
+    assert values is not None
+    assert values.shape == (137, 1024)
+    assert set(np.unique(values).tolist()) == {10.0, 50.0}
+
+
+def test_a_refused_frame_has_a_status_a_reason_and_nothing_else(tmp_path: Path) -> None:
+    answer = a_stage(tmp_path).refused(origin_at(4), Status.FAILED, "cut off")
+    assert answer == Depth(**origin_at(4).head(), status=Status.FAILED, reason="cut off")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({}, "'kind' is nothing, expected RELATIVE_INVERSE or METRIC"),
+        ({"kind": "DISPARITY"}, "'kind' is DISPARITY"),
+        ({"kind": "METRIC"}, "a METRIC map has a unit"),
+        ({"kind": "RELATIVE_INVERSE", "unit": "m"}, "a METRIC map has a unit, others none"),
+        ({"kind": "METRIC", "unit": "m", "scale": "0"}, "'scale' is 0, expected a positive number"),
+        ({"kind": "METRIC", "unit": "m", "scale": "one"}, "'scale' is 'one', expected a number"),
+    ],
+)
+def test_a_model_that_does_not_say_what_it_gives_is_refused(
+    tmp_path: Path, metadata: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ModelUnusable, match=reason):
+        a_stage(tmp_path, metadata)

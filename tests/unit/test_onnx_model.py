@@ -1,0 +1,86 @@
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from framefuse.errors import ModelUnusable, ProviderUnavailable
+from processors.onnx import OnnxModel, Provider
+from tests.unit.models import a_depth_net, a_detector
+
+HEAD = np.zeros((6, 4), np.float32)
+
+
+def test_an_open_model_says_who_it_is_and_what_it_takes(tmp_path: Path) -> None:
+    path = a_depth_net(tmp_path / "mean.onnx", metadata={"kind": "METRIC", "scale": "2.5"})
+    model = OnnxModel(path)
+    assert model.identity.name == "mean.onnx"
+    assert model.identity.sha256 == sha256(path.read_bytes()).hexdigest()
+    assert model.identity.provider == "CPUExecutionProvider"
+    assert (model.input.height, model.input.width, model.input.any_batch) == (32, 64, False)
+    assert model.output_shape == (1, 1, 32, 64)
+    assert model.number("scale") == 2.5
+    assert model.number("unit") is None
+
+
+def test_one_model_answers_many_threads_as_it_answers_one(tmp_path: Path) -> None:
+    model = OnnxModel(a_depth_net(tmp_path / "mean.onnx"))
+    pictures = [np.full((1, 3, 32, 64), value, np.float32) for value in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(model.run, pictures))
+    assert [float(output.mean()) for output in outputs] == list(range(40))
+
+
+def test_a_half_precision_model_takes_the_same_pictures(tmp_path: Path) -> None:
+    model = OnnxModel(a_depth_net(tmp_path / "half.onnx", element=TensorProto.FLOAT16))
+    assert model.run(np.full((1, 3, 32, 64), 0.5, np.float32)).dtype == np.float16
+
+
+def test_cuda_that_is_not_there_is_an_error_and_never_the_cpu(tmp_path: Path) -> None:
+    path = a_depth_net(tmp_path / "mean.onnx")
+    with pytest.raises(ProviderUnavailable, match=r"cuda was asked for.*framefuse\[gpu\]"):
+        OnnxModel(path, Provider.CUDA)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match=r"no model file .*nothing\.onnx"):
+        OnnxModel(tmp_path / "nothing.onnx")
+    with pytest.raises(ModelUnusable, match="cannot read model"):
+        OnnxModel(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x08\x0a" * 40])
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnusable, match=r"bad\.onnx is not a usable ONNX model"):
+        OnnxModel(path)
+
+
+def test_a_model_of_a_fixed_larger_batch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="takes 4 pictures a run"):
+        OnnxModel(a_depth_net(tmp_path / "four.onnx", batch=4))
+
+
+def test_a_model_of_other_numbers_is_refused(tmp_path: Path) -> None:
+    path = a_depth_net(tmp_path / "double.onnx", element=TensorProto.DOUBLE)
+    with pytest.raises(ModelUnusable, match=r"takes tensor\(double\): expected tensor\(float\)"):
+        OnnxModel(path)
+
+
+def test_a_model_of_free_size_takes_the_size_its_metadata_says(tmp_path: Path) -> None:
+    free: tuple[int, int] = ("h", "w")  # type: ignore[assignment]
+    said = a_depth_net(tmp_path / "said.onnx", size=free, metadata={"imgsz": "[48, 96]"})
+    assert OnnxModel(said).output_shape == (1, 1, 48, 96)
+    with pytest.raises(ModelUnusable, match="no 'imgsz'"):
+        OnnxModel(a_depth_net(tmp_path / "free.onnx", size=free))
+
+
+def test_metadata_that_cannot_be_read_is_an_error_with_its_key(tmp_path: Path) -> None:
+    model = OnnxModel(a_detector(tmp_path / "d.onnx", HEAD, metadata={"names": "{0: ", "iou": "much"}))
+    with pytest.raises(ModelUnusable, match="metadata 'names'"):
+        model.literal("names")
+    with pytest.raises(ModelUnusable, match="metadata 'iou' is 'much', expected a number"):
+        model.number("iou")
