@@ -146,11 +146,13 @@ class BrokerHome:
             return False
 
     def log_tail(self, lines: int = 15) -> str:
-        """The end of both log files, for an error message."""
+        """The end of both log files without stack frames, for an error message."""
         found: list[str] = []
         for path in (self.log_file, self.console_file):
             if path.exists():
-                found += path.read_text("utf-8", errors="replace").splitlines()[-lines:]
+                text = path.read_text("utf-8", errors="replace")
+                told = [line for line in text.splitlines() if not line.startswith(("\tat ", "\t... "))]
+                found += told[-lines:]
         return "\n".join(found) or "(nothing was logged)"
 
     def _remembered(self) -> RunningBroker | None:
@@ -161,12 +163,18 @@ class BrokerHome:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process still holds its ports and files; one that only waits to be reaped does not."""
+    """Whether any thread of the process still holds its ports and files; a zombie's do not."""
+    if not _HAS_PROC:
+        return bool(_command_line(pid))
+    return any(_state_of(thread) not in "ZX" for thread in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _state_of(thread: Path) -> str:
+    """The letter that the kernel gives a thread's state, `X` when it is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+        return thread.read_text("utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
-        return not _HAS_PROC and bool(_command_line(pid))
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+        return "X"
 
 
 def _command_line(pid: int) -> str:
