@@ -2,8 +2,8 @@
 
 Three steps overlap, each in order: fetching and preparing the next records (the thread that runs the worker),
 processing a batch, writing what is done. A transaction therefore opens only when its records are ready, and
-everything that piled up meanwhile goes into one. What is in flight when partitions are revoked, or when a write
-fails, is dropped and read again: nothing is visible or committed before it is written.
+everything that piled up meanwhile goes into one. What is in flight when partitions are revoked, or when a
+write fails, is dropped and read again: nothing is visible or committed before it is written.
 """
 
 import logging
@@ -17,9 +17,9 @@ from typing import Any
 from framefuse import metrics
 from framefuse.batching import Batcher
 from framefuse.compute import Computation, Started
-from framefuse.errors import Retry, SinkBusy, Stop
+from framefuse.errors import Retry, SinkBusy
 from framefuse.intake import Intake
-from framefuse.kafka import Assignment, Fenced, GroupConsumer, Overtaken
+from framefuse.kafka import Assignment, GroupConsumer, Overtaken
 from framefuse.types import BatchPolicy, Output, Partition, Sink
 
 log = logging.getLogger("framefuse.worker")
@@ -27,9 +27,6 @@ POLL_S = 0.2
 WATCH_INTERVAL_S = 1.0
 DRAIN_S = 30.0
 _UNWRITTEN_LIMIT_RECORDS = 512
-_FENCES_LIMIT = 3
-_FENCES_WINDOW_S = 60.0
-
 ConsumerFactory = Callable[..., GroupConsumer]
 
 
@@ -47,43 +44,6 @@ class Parts:
     policy: BatchPolicy
     consumer: ConsumerFactory
     sink: Callable[[], Sink[Any]]
-
-
-class Worker:
-    """Runs until `stop` is set; joins the group again after everything that can pass."""
-
-    def __init__(self, parts: Parts, stop: threading.Event) -> None:
-        self._parts, self._stop = parts, stop
-        self._fenced_s: deque[float] = deque(maxlen=_FENCES_LIMIT)
-
-    def run(self) -> None:
-        """Work.
-
-        Raises:
-            Stop: this worker cannot do its job.
-        """
-        while not self._stop.is_set():
-            try:
-                Membership(self._parts, self._stop).run()
-            except Fenced as error:
-                self._note_fence(error)
-                self._again("fenced", error)
-            except Retry as error:
-                self._again(type(error).__name__, error)
-
-    def _again(self, reason: str, error: Retry) -> None:
-        metrics.REJOINS.labels(self._parts.stage, reason).inc()
-        log.warning("%s reads again from its committed position: %s", self._parts.name, error)
-        self._stop.wait(min(error.retry_after_s, 5.0))
-
-    def _note_fence(self, error: Fenced) -> None:
-        """Being fenced once follows a mere time-out; again and again it is a twin."""
-        now_s = time.monotonic()
-        self._fenced_s.append(now_s)
-        if len(self._fenced_s) == _FENCES_LIMIT and now_s - self._fenced_s[0] < _FENCES_WINDOW_S:
-            raise Stop(
-                f"another worker runs as {self._parts.name}: give each its own FRAMEFUSE_INSTANCE ({error})"
-            ) from error
 
 
 @dataclass(slots=True)
@@ -188,6 +148,8 @@ class Membership:
             for message in messages
         ]
         with self._changed:
+            if self._seek:
+                return  # read from where the sink has moved us away; `_move` comes next
             self._group = group
             for message, item in started:
                 size_bytes = len(message.value or b"")
@@ -213,7 +175,7 @@ class Membership:
             self._consumer.seek(moved)
 
     def _watch(self) -> None:
-        """Once a second: metrics, and the commit of positions that moved past transaction markers."""
+        """Once a second: metrics, and the commit of passed positions."""
         now_s = time.monotonic()
         if now_s - self._watched_s < WATCH_INTERVAL_S:
             return
@@ -225,10 +187,17 @@ class Membership:
         metrics.IN_FLIGHT.labels(*labels).set(in_flight)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
         if in_flight == 0:
-            passed = {
-                part: at for part, at in self._consumer.positions().items() if at > self._committed[part]
-            }
+            self._commit_passed()
+
+    def _commit_passed(self) -> None:
+        """Commit positions beyond transaction markers, which no record brings, so that the lag reaches 0."""
+        positions = self._consumer.positions()
+        passed = {part: at for part, at in positions.items() if at > self._committed.get(part, at)}
+        try:
             self._consumer.commit(passed)
+        except Retry as error:  # the next second will do
+            log.info("%s: %s", self._parts.name, error)
+        else:
             self._committed.update(passed)
 
     def _drain(self) -> None:
@@ -367,7 +336,7 @@ class Membership:
         """Run a loop in its thread; its failure ends this life."""
         try:
             loop(*args)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that runs the worker
+        except BaseException as error:  # handed to the thread that runs the worker
             with self._changed:
                 self._failure = self._failure or error
                 self._epoch += 1

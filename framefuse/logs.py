@@ -1,0 +1,41 @@
+"""Logging: one line an event, for people on a terminal, as JSON where a machine reads."""
+
+import logging
+import sys
+
+import structlog
+
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configure(*, verbose: bool = False, as_json: bool | None = None) -> None:
+    """Send all logging to stderr.
+
+    Args:
+        verbose: debug messages too.
+        as_json: one JSON object a line; by default when stderr is no terminal.
+    """
+    machine = not sys.stderr.isatty() if as_json is None else as_json
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ]
+            if machine
+            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,235 @@
+"""The worker of a stage that merges: reads co-assigned partitions of several topics, writes one.
+
+Thin: what is decided, and when, is the `Merge`'s business. Here it is polled for, written in one transaction
+with the positions of *all* its sources, and committed when idle. A partition of which only one source is
+assigned (partition counts differ while they grow) is paused: no record, no timer, no commit.
+"""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from framefuse import metrics
+from framefuse.dead_letters import letter_for
+from framefuse.errors import Retry
+from framefuse.intake import Intake
+from framefuse.kafka import Assignment, GroupConsumer, Message, Outgoing, Overtaken, TransactionalProducer
+from framefuse.types import Emission, Merge, Partition
+from schemas.codec import encode
+from schemas.records import Fused
+
+log = logging.getLogger("framefuse.merging")
+_IDLE_POLL_S = 0.2
+_PENDING_POLL_S = 0.02
+_POLL_LIMIT = 500
+WATCH_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MergeParts:
+    """What a merging worker is made of."""
+
+    stage: str
+    name: str
+    """Group and instance, its transactional id."""
+    sources: Mapping[str, str]
+    """Full topic name → suffix."""
+    intakes: Mapping[str, Intake[Any]]
+    """By full topic name."""
+    to: str
+    dead_letters: str
+    merge: Callable[[], Merge]
+    consumer: Callable[..., GroupConsumer]
+    producer: Callable[[], TransactionalProducer]
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one turn of the loop will write."""
+
+    records: list[Outgoing] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    more: bool = False
+
+
+class MergeMembership:
+    """One life in the group. Everything happens in the thread that runs it."""
+
+    def __init__(self, parts: MergeParts, stop: threading.Event) -> None:
+        self._parts, self._stop = parts, stop
+        self._merge = parts.merge()
+        self._whole: frozenset[int] = frozenset()
+        self._half: frozenset[Partition] = frozenset()
+        self._committed: dict[Partition, int] = {}
+        self._counted: dict[str, int] = defaultdict(int)
+        self._watched_s = 0.0
+
+    def run(self) -> None:
+        """Join, work until stopped, write what is decided, leave.
+
+        Raises:
+            Retry: read again in a new life.
+            Stop: never mind.
+        """
+        parts = self._parts
+        self._producer = parts.producer()
+        try:
+            self._consumer = parts.consumer(
+                on_assigned=self._assigned,
+                on_revoked=self._revoked,
+                on_overtaken=self._overtaken,
+                prefetch_records=_POLL_LIMIT,
+            )
+            try:
+                self._loop()
+            finally:
+                self._consumer.close()
+        finally:
+            self._producer.close()
+            metrics.UP.labels(parts.stage, parts.name).set(0)
+
+    def _loop(self) -> None:
+        more = False
+        while not self._stop.is_set():
+            timeout_s = 0.0 if more else _PENDING_POLL_S if self._pending() else _IDLE_POLL_S
+            messages = self._consumer.poll(timeout_s, _POLL_LIMIT)
+            group = self._consumer.group_metadata() if messages or more else None
+            turn = _Round()
+            self._add(messages, turn)
+            self._advance(turn)
+            if turn.records:
+                self._write(turn, group or self._consumer.group_metadata())
+            self._pace()
+            self._watch()
+            more = turn.more
+
+    def _add(self, messages: Sequence[Message], turn: _Round) -> None:
+        received_s = time.monotonic()
+        for message in messages:
+            if message.partition not in self._whole:
+                continue
+            taken = self._parts.intakes[message.topic].take(message, received_s=received_s)
+            if taken.record is not None:
+                self._merge.add(self._parts.sources[message.topic], taken.record)
+                metrics.RECORDS.labels(self._parts.stage, "OK").inc()
+            elif taken.refusal is not None and taken.refusal.error is not None:
+                # Nobody but us writes these topics; the frame itself ends by its other side, or as lost.
+                letter = letter_for(message, stage=self._parts.stage, error=taken.refusal.error, attempt=0)
+                turn.records.append(Outgoing(self._parts.dead_letters, None, message.key, encode(letter)))
+                turn.touched.add(message.partition)
+                error = type(taken.refusal.error).__name__
+                metrics.DEAD_LETTERS.labels(self._parts.stage, error).inc()
+        for part, position in self._consumer.positions().items():
+            if part.number in self._whole:
+                self._merge.reached(self._parts.sources[part.topic], part.number, position)
+
+    def _advance(self, turn: _Round) -> None:
+        now = datetime.now(UTC)
+        for number in sorted(self._whole):
+            emissions = self._merge.advance(number, now)
+            if emissions:
+                turn.more = True  # the merge yields a bounded amount a call
+                turn.touched.add(number)
+                turn.records.extend(self._outgoing(number, emission) for emission in emissions)
+
+    def _outgoing(self, number: int, emission: Emission) -> Outgoing:
+        if isinstance(emission.value, Fused):
+            metrics.OUTCOMES.labels(emission.value.outcome).inc()
+        return Outgoing(self._parts.to, number, emission.key, encode(emission.value))
+
+    def _write(self, turn: _Round, group: object) -> None:
+        begun_s = time.monotonic()
+        offsets, notes = self._safe(turn.touched)
+        self._producer.write(turn.records, offsets, group, notes=notes)
+        self._committed.update(offsets)
+        metrics.BATCH_RECORDS.labels(self._parts.stage).observe(len(turn.records))
+        metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
+
+    def _safe(self, numbers: set[int] | frozenset[int]) -> tuple[dict[Partition, int], dict[Partition, str]]:
+        """Positions of both sides of these partitions, and the note on each."""
+        at = self._consumer.positions()
+        offsets: dict[Partition, int] = {}
+        notes: dict[Partition, str] = {}
+        for number in numbers:
+            positions = {
+                suffix: at[Partition(topic, number)] for topic, suffix in self._parts.sources.items()
+            }
+            safe = self._merge.safe(number, positions)
+            for topic, suffix in self._parts.sources.items():
+                offsets[Partition(topic, number)] = safe.offsets[suffix]
+                notes[Partition(topic, number)] = safe.note
+        return offsets, notes
+
+    def _pace(self) -> None:
+        """Pause a source that leads too far; resume it when the others have caught up."""
+        for topic, suffix in self._parts.sources.items():
+            crowded = [n for n in self._whole if self._merge.crowded(suffix, n)]
+            self._consumer.pause(Partition(topic, number) for number in crowded)
+            free = self._whole.difference(crowded)
+            self._consumer.resume(Partition(topic, number) for number in free)
+
+    def _watch(self) -> None:
+        """Once a second: metrics, and the commit of positions that moved past transaction markers."""
+        now_s = time.monotonic()
+        if now_s - self._watched_s < WATCH_INTERVAL_S:
+            return
+        self._watched_s = now_s
+        self._report()
+        offsets, notes = self._safe(self._whole)
+        changed = {part.number for part, at in offsets.items() if self._committed.get(part) != at}
+        offsets = {part: at for part, at in offsets.items() if part.number in changed}
+        try:
+            self._consumer.commit(offsets, notes)
+        except Retry as error:  # the next second will do
+            log.info("%s: %s", self._parts.name, error)
+        else:
+            self._committed.update(offsets)
+
+    def _report(self) -> None:
+        labels = (self._parts.stage, self._parts.name)
+        metrics.ASSIGNED.labels(*labels).set(len(self._whole))
+        metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
+        metrics.JOIN_HALF_ASSIGNED.labels(self._parts.name).set(len(self._half))
+        metrics.JOIN_PENDING.labels(self._parts.name).set(self._pending())
+        for event in ("late", "duplicates", "timed_out"):
+            count = int(getattr(self._merge, event, 0))
+            metrics.JOIN_EVENTS.labels(event).inc(count - self._counted[event])
+            self._counted[event] = count
+
+    def _pending(self) -> int:
+        return int(getattr(self._merge, "pending", 0))
+
+    # ── rebalances, called from within `poll` ──
+
+    def _assigned(self, starts: Mapping[Partition, Assignment]) -> None:
+        topics = self._parts.sources
+        numbers = {part.number for part in starts}
+        self._whole = frozenset(n for n in numbers if all(Partition(topic, n) in starts for topic in topics))
+        self._half = frozenset(part for part in starts if part.number not in self._whole)
+        self._committed = {part: start.offset for part, start in starts.items() if part.number in self._whole}
+        for number in self._whole:
+            sides = {topic: starts[Partition(topic, number)] for topic in topics}
+            self._merge.assigned(
+                number,
+                [side.note for side in sides.values() if side.note],
+                {suffix: sides[topic].end for topic, suffix in topics.items()},
+            )
+        if self._half:
+            log.warning("%s: %d partitions have one side only and wait", self._parts.name, len(self._half))
+            self._consumer.pause(self._half)
+        metrics.UP.labels(self._parts.stage, self._parts.name).set(1)
+
+    def _revoked(self, parts: frozenset[Partition]) -> None:
+        del parts  # the range assignor takes all and gives some back
+        for number in self._whole:
+            self._merge.revoked(number)
+        self._whole, self._half = frozenset(), frozenset()
+        self._committed = {}
+
+    def _overtaken(self, overtaken: Overtaken) -> None:
+        metrics.LOST.labels(self._parts.stage).inc(overtaken.next - overtaken.first)

@@ -1,0 +1,47 @@
+"""Finds stages, sinks, sources and commands by entry point: ours and those of a user's own packages."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from framefuse.errors import BadInput
+from framefuse.types import Sink, SinkContext, Stage
+
+STAGES, SINKS, SOURCES = "framefuse.stages", "framefuse.sinks", "framefuse.sources"
+
+
+def names(group: str) -> list[str]:
+    """What there is in a group, sorted."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def load_stage(name: str) -> Stage[Any]:
+    """The stage of this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    stage = _entry(STAGES, "stage", name).load()
+    if not isinstance(stage, Stage):
+        raise BadInput(f"entry point {name} of {STAGES} is a {type(stage).__name__}, expected a Stage")
+    return stage
+
+
+def load_sink(name: str) -> Callable[[Any, SinkContext], Sink[Any]]:
+    """The `open(settings, context)` of the sink of this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    opener: Callable[[Any, SinkContext], Sink[Any]] = _entry(SINKS, "sink", name).load()
+    return opener
+
+
+def _entry(group: str, kind: str, name: str) -> EntryPoint:
+    for entry in entry_points(group=group, name=name):
+        return entry
+    there = names(group)
+    near = get_close_matches(name, there, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there)}"
+    raise BadInput(f"no {kind} {name!r}: {hint}")

@@ -1,0 +1,204 @@
+"""Runs a stage in this process: its workers as threads that share one processor, one model, one metrics port.
+
+Threads, not processes: the heavy parts (OpenCV, ONNX Runtime, librdkafka, PNG) release the GIL, and the model
+is in memory once. More processes or hosts are more `framefuse run` commands.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from framefuse.compute import Computation
+from framefuse.errors import Stop
+from framefuse.health import HealthServer
+from framefuse.instance import claim
+from framefuse.intake import Intake
+from framefuse.kafka import Admin, GroupConsumer, TransactionalProducer, group_of
+from framefuse.merging import MergeMembership, MergeParts
+from framefuse.plugins import load_sink
+from framefuse.rejoining import Life, run_worker
+from framefuse.schema_topic import SchemaTopic
+from framefuse.settings import KafkaSettings, StageSettings
+from framefuse.types import Processor, SinkContext, Stage
+from framefuse.worker import Membership, Parts
+from schemas.topics import DEAD_LETTERS, FRAMES, Topic
+
+log = logging.getLogger("framefuse.running")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a process runs a stage."""
+
+    workers: int = 1
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+
+
+Begin = Callable[[str, threading.Event], Life]
+
+
+def run_stage(
+    stage: Stage[Any],
+    settings: StageSettings,
+    kafka: KafkaSettings,
+    options: RunOptions,
+    stop: threading.Event,
+) -> None:
+    """Work until `stop` is set; then drain, commit and leave the group.
+
+    Raises:
+        Stop: the stage cannot run, or a worker cannot go on; the other workers are drained first.
+    """
+    if stage.main is not None:
+        stage.main(settings, stop)
+        return
+    partitions = Admin(kafka).check_partitions()
+    if options.workers > partitions:
+        log.warning("%d workers for %d partitions: the rest will idle", options.workers, partitions)
+    with ExitStack() as stack:
+        begin = (
+            _merging(stage, settings, kafka) if stage.merge else _processing(stage, settings, kafka, stack)
+        )
+        group = group_of(kafka, stage.name)
+        slots = [claim(group, index) for index in range(options.workers)]
+        for slot in slots:
+            stack.callback(slot.release)
+        crew = Crew(stage.name, [f"{group}.{slot.name}" for slot in slots], begin, stop)
+        server = HealthServer(
+            host=options.metrics_host, port=options.metrics_port, healthy=crew.trouble, ready=crew.missing
+        )
+        stack.callback(server.close)
+        log.info("%s: %d workers, metrics on http://%s/metrics", stage.name, options.workers, server.address)
+        crew.run()
+
+
+class Crew:
+    """The workers of this process, each in a thread; the first that cannot go on ends them all."""
+
+    def __init__(self, stage: str, names: Sequence[str], begin: "Begin", stop: threading.Event) -> None:
+        self._stage, self._names, self._begin, self._stop = stage, names, begin, stop
+        self._failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            Stop: as a worker said.
+        """
+        self._threads = [threading.Thread(target=self._work, args=(name,), name=name) for name in self._names]
+        for thread in self._threads:
+            thread.start()
+        for thread in self._threads:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def trouble(self) -> str | None:
+        """For /healthz."""
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        return f"ended: {', '.join(dead)}" if dead else None
+
+    def missing(self) -> str | None:
+        """For /readyz."""
+        away = [
+            name
+            for name in self._names
+            if REGISTRY.get_sample_value("framefuse_worker_up", {"stage": self._stage, "worker": name}) != 1
+        ]
+        return f"not yet in the group: {', '.join(away)}" if away else None
+
+    def _work(self, name: str) -> None:
+        try:
+            run_worker(self._stage, name, partial(self._begin, name, self._stop), self._stop)
+        except BaseException as error:  # raised again by the thread that runs the crew
+            self._failure = self._failure or error
+            self._stop.set()
+
+
+def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings, stack: ExitStack) -> Begin:
+    """How to begin a life of a worker that processes record by record."""
+    (source,) = stage.sources
+    topic = source.name(kafka.prefix)
+    if stage.build is None:
+        raise Stop(f"stage {stage.name} has none of build, merge and main")
+    processor: Processor[Any, Any, Any] = stage.build(settings)
+    stack.callback(processor.close)
+    threads = stack.enter_context(ThreadPoolExecutor(_decoders(), thread_name_prefix=f"{stage.name} prepare"))
+    schemas = SchemaTopic(kafka)
+    open_sink = load_sink("topic" if isinstance(stage.to, Topic) else str(stage.to))
+    policy = stage.batch(settings)
+    topic_ids = Admin(kafka).topic_ids([FRAMES.name(kafka.prefix), topic])
+
+    def begin(name: str, stop: threading.Event) -> Life:
+        context = SinkContext(
+            prefix=kafka.prefix,
+            topic_ids=topic_ids,
+            kafka=kafka,
+            to=stage.to if isinstance(stage.to, Topic) else None,
+            writer_id=name,
+        )
+        parts = Parts(
+            stage=stage.name,
+            name=name,
+            source=topic,
+            intake=Intake(source.record, schemas.book, schemas.refresh),
+            computation=Computation(stage.name, processor, threads),
+            policy=policy,
+            consumer=partial(
+                GroupConsumer,
+                kafka,
+                group_of(kafka, stage.name),
+                [topic],
+                client_id=name,
+                prefetch_records=2 * policy.max_records + 8,
+            ),
+            sink=partial(open_sink, settings, context),
+        )
+        return Membership(parts, stop)
+
+    return begin
+
+
+def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -> Begin:
+    """How to begin a life of a worker that merges sorted logs."""
+    if stage.merge is None or not isinstance(stage.to, Topic):
+        raise Stop(f"stage {stage.name}: a merge writes to a topic")
+    schemas = SchemaTopic(kafka)
+    sources = {source.name(kafka.prefix): source for source in stage.sources}
+    to, merge = stage.to.name(kafka.prefix), stage.merge
+
+    def begin(name: str, stop: threading.Event) -> Life:
+        parts = MergeParts(
+            stage=stage.name,
+            name=name,
+            sources={topic: source.suffix for topic, source in sources.items()},
+            intakes={
+                topic: Intake(source.record, schemas.book, schemas.refresh)
+                for topic, source in sources.items()
+            },
+            to=to,
+            dead_letters=DEAD_LETTERS.name(kafka.prefix),
+            merge=lambda: merge(settings),
+            consumer=partial(
+                GroupConsumer, kafka, group_of(kafka, stage.name), list(sources), client_id=name
+            ),
+            producer=lambda: TransactionalProducer(kafka, name),
+        )
+        return MergeMembership(parts, stop)
+
+    return begin
+
+
+def _decoders() -> int:
+    """Threads that prepare records: as many as cores, but leave a large host some for the models."""
+    return max(2, min(8, os.cpu_count() or 2))

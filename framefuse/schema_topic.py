@@ -1,0 +1,68 @@
+"""The compacted topic of schemas: every writer announces its own, every reader finds the others'."""
+
+import threading
+import time
+
+from framefuse.errors import Retry
+from framefuse.kafka import Producer, Reader
+from framefuse.settings import KafkaSettings
+from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
+from schemas.topics import SCHEMAS
+
+_REFRESH_INTERVAL_S = 2.0
+_READ_PATIENCE_S = 10.0
+
+
+class SchemaTopic:
+    """What has been announced on one broker, kept in `book`. Safe for use by several threads."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Read what is there and announce what is not.
+
+        Raises:
+            Stop: there is no such topic.
+        """
+        self.book = SchemaBook()
+        self._settings = settings
+        self._topic = SCHEMAS.name(settings.prefix)
+        self._lock = threading.Lock()
+        self._announce(self._read())
+        self._read_s = time.monotonic()
+
+    def refresh(self) -> None:
+        """Read the topic again, at most every two seconds: many records can name an unknown schema."""
+        with self._lock:
+            if time.monotonic() - self._read_s >= _REFRESH_INTERVAL_S:
+                self._read()
+                self._read_s = time.monotonic()
+
+    def _read(self) -> set[bytes]:
+        """Learn all announced schemas; their fingerprints."""
+        known: set[bytes] = set()
+        with Reader(self._settings, client_id="framefuse-schemas") as reader:
+            bounds = reader.bounds(self._topic)
+            reader.assign({part: low for part, (low, _) in bounds.items()})
+            ends = {part: high for part, (low, high) in bounds.items() if high > low}
+            give_up_s = time.monotonic() + _READ_PATIENCE_S
+            while any(reader.positions().get(part, 0) < end for part, end in ends.items()):
+                if time.monotonic() > give_up_s:
+                    raise Retry(f"{self._topic} could not be read in {_READ_PATIENCE_S:.0f} s")
+                for message in reader.poll(0.2):
+                    known.add(message.key or b"")
+                    self._learn(message.value)
+        return known
+
+    def _learn(self, value: bytes | None) -> None:
+        try:
+            self.book.learn((value or b"").decode())
+        except (NotARecord, UnicodeDecodeError):
+            return  # not ours to judge: a record that needs it will say so
+
+    def _announce(self, known: set[bytes]) -> None:
+        missing = [schema for kind in SCHEMA_FILES if (schema := schema_of(kind)).fingerprint not in known]
+        if not missing:
+            return
+        producer = Producer(self._settings, client_id="framefuse-schemas")
+        for schema in missing:
+            producer.send(self._topic, schema.text.encode(), key=schema.fingerprint)
+        producer.close()
