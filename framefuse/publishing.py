@@ -10,8 +10,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from uuid_utils.compat import uuid7
 
-from framefuse.errors import BadInput, UnreadableImage
-from schemas.topics import IMAGE_LIMIT_BYTES, valid_stream_id
+from framefuse.errors import BadInput
+from schemas.topics import valid_stream_id
 
 DEFAULT_LIVE_FRESHNESS_MS = 500
 _FIRST_SLOT = -1
@@ -67,21 +67,6 @@ def distinct(stream_ids: Iterable[str]) -> list[str]:
         taken.add(candidate)
         named.append(candidate)
     return named
-
-
-def check_size(size_bytes: int) -> None:
-    """Refuse an encoded picture that no record can carry.
-
-    Raises:
-        UnreadableImage: it has more than 4 MiB, or no byte at all.
-    """
-    if size_bytes == 0:
-        raise UnreadableImage("the picture has zero bytes")
-    if size_bytes > IMAGE_LIMIT_BYTES:
-        raise UnreadableImage(
-            f"the picture has {size_bytes / (1 << 20):.1f} MiB, at most {IMAGE_LIMIT_BYTES >> 20} MiB: "
-            "make it smaller with --max-side or --quality"
-        )
 
 
 class Thinner:

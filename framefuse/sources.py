@@ -45,14 +45,22 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """Something the user should know and that makes the publication incomplete; no picture is counted."""
+class Damaged:
+    """A part of a source that cannot be read, such as the end of a cut-off video: of unknown length."""
 
     what: str
     reason: str
 
 
-Item = Picture | Rejected | Warned
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that is no picture and need not be one; the user is told, nothing is missing."""
+
+    what: str
+    reason: str
+
+
+Item = Picture | Rejected | Damaged | Skipped
 
 
 class Source(Protocol):
