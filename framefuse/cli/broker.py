@@ -144,6 +144,6 @@ def _download_bar() -> "Iterator[Progress]":
         task = bar.add_task("jars", total=None, visible=False)
 
         def show(done_bytes: int, total_bytes: int) -> None:
-            bar.update(task, completed=done_bytes, total=total_bytes, visible=True)
+            bar.update(task, completed=done_bytes, total=total_bytes, visible=done_bytes < total_bytes)
 
         yield show
