@@ -6,7 +6,6 @@ on where that file ends: files are never changed, and a frame is never in two.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import date
 from typing import ClassVar
 
 from pydantic import Field
@@ -68,8 +67,8 @@ class ObjectStoreSink:
         self._fused_id = context.topic_ids[self._fused]
         check_topic_id(self._frames_id)
         check_topic_id(self._fused_id)
-        self._frontier: dict[int, tuple[date, int]] = {}
-        """Per partition, the day and frame offset after our last file, where nothing lay ahead of it."""
+        self._latest: dict[int, tuple[str, Footer]] = {}
+        """The last file we put, by partition: no need to list what sorts before it."""
         self._posted_to: dict[int, int] = {}
 
     def write(self, batch: Sequence[Output[Fused]], positions: Positions) -> Mapping[Partition, int] | None:
@@ -114,32 +113,31 @@ class ObjectStoreSink:
 
     def _keep(self, partition: int, results: Sequence[Result]) -> Footer:
         """Have the first results in a file: one that holds the first frame already, or a new one."""
-        first, day = results[0].frame_offset, results[0].day
         series = Series(self._frames_id, partition)
-        before: int | None = None
-        if self._frontier.pop(partition, None) != (day, first):
-            there, before = self._around(series, day, first)
-            if there is not None:
-                return there
+        there, before = self._around(series, results[0])
+        if there is not None:
+            return there
         run = leading_run(results, before)
-        last, next_offset = run[-1].frame_offset, run[-1].fused_offset + 1
+        first, last, next_offset = run[0].frame_offset, run[-1].frame_offset, run[-1].fused_offset + 1
         kept = Footer(self._frames_id, self._fused_id, partition, first, last, next_offset)
-        key = series.key(day, first)
+        key = series.key(run[0].day, first)
         try:
             self._store.create(key, encode([result.fused for result in run], kept))
         except AlreadyThere:
             return self._footer(series, key)
-        if before is None:
-            self._frontier[partition] = (day, last + 1)
+        self._latest[partition] = key, kept
         return kept
 
-    def _around(self, series: Series, day: date, frame_offset: int) -> tuple[Footer | None, int | None]:
-        """The file that holds a frame, if any, and where the next file starts, if there is one."""
-        names = self._store.names(folder(day), series.stem)
+    def _around(self, series: Series, result: Result) -> tuple[Footer | None, int | None]:
+        """The file that holds a frame, if any, and where the next file of its day starts, if there is one."""
+        day, frame_offset = folder(result.day), result.frame_offset
+        latest, kept = self._latest.get(series.partition, ("", None))
+        passed = kept is not None and latest.startswith(day) and kept.last_frame_offset < frame_offset
+        names = self._store.names(day, series.stem, after=latest if passed else "")
         starts = [start for name in names if (start := series.first_frame_offset(name)) is not None]
         below, above = neighbours(starts, frame_offset)
         if below is not None:
-            footer = self._footer(series, series.key(day, below))
+            footer = self._footer(series, series.key(result.day, below))
             if footer.holds(frame_offset):
                 return footer, above
         return None, above
@@ -170,7 +168,7 @@ def open_store(settings: ObjectStoreSettings, context: SinkContext) -> ObjectSto
         raise Stop("the sink object-store needs a broker for its dead letters")
     store = open_results(settings.url)
     with suppress(SinkBusy):  # `write` waits for it and says so
-        next(store.names("probe", ""), None)
+        next(store.names("start", ""), None)
     return ObjectStoreSink(store, context, DeadLetterBox(context.kafka).post)
 
 

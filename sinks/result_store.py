@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 SETTING = "FRAMEFUSE_OBJECT_STORE_URL"
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 _RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
-_CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+_CLIENT: "ClientConfig" = {
+    "connect_timeout": timedelta(seconds=5),
+    "timeout": timedelta(seconds=60),
+    "allow_http": True,  # an endpoint is http:// only where somebody wrote so
+}
 
 
 class AlreadyThere(FramefuseError):
@@ -67,8 +71,8 @@ class ResultStore:
             if self._root is not None:
                 _sync(self._root / key, self._root)
 
-    def names(self, folder: str, stem: str) -> Iterator[str]:
-        """Keys of the files of a folder whose names begin with `stem`, in any order.
+    def names(self, folder: str, stem: str, *, after: str = "") -> Iterator[str]:
+        """Keys of the files of a folder whose names begin with `stem`, in any order; only those > `after`.
 
         Raises:
             SinkBusy, Stop: as `create`.
@@ -76,7 +80,7 @@ class ResultStore:
         start = f"{folder}/{stem}"
         in_order = self._root is None and not isinstance(self._store, MemoryStore)
         with _our_errors(self._url):
-            for page in obstore.list(self._store, folder, offset=start):
+            for page in obstore.list(self._store, folder, offset=max(start, after)):
                 for entry in page:
                     if entry["path"].startswith(start):
                         yield entry["path"]
@@ -91,6 +95,8 @@ class ResultStore:
         """
         with _our_errors(self._url):
             whole = obstore.head(self._store, key)["size"]
+            if whole == 0:
+                return b""
             return bytes(obstore.get_range(self._store, key, start=max(0, whole - size), end=whole))
 
 
@@ -139,15 +145,15 @@ def translate(error: Exception, url: str) -> FramefuseError:
 
 _FULL = ("(os error 28)", "(os error 122)", "[Errno 28]", "[Errno 122]")
 _TO_MEND: tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], str], ...] = (
+    ((), ("169.254.169.254", "metadata.google"), "set the credentials (such as AWS_ACCESS_KEY_ID)"),
     (
         (PermissionDeniedError, UnauthenticatedError, PermissionError),
-        ("(os error 13)", "(os error 1)", "(os error 30)", "[Errno 30]"),
-        "let this user list, read and write there",
+        ("(os error 13)", "(os error 1)", "(os error 30)", "[Errno 30]", "403 Forbidden", "401 Unauthorized"),
+        "let this user, or the credentials that are set, list, read and write there",
     ),
     ((FileNotFoundError,), ("NoSuchBucket",), "make the bucket or folder first"),
     ((FileExistsError, NotADirectoryError), (), "a file stands where the folder should be, move it away"),
     ((NotSupportedError,), ("NotImplemented",), "it must know put-if-absent (If-None-Match: *)"),
-    ((), ("169.254.169.254", "metadata.google"), "set the credentials (such as AWS_ACCESS_KEY_ID)"),
     ((), ("incorrectly configured region",), "set AWS_REGION to the region of the bucket"),
 )
 
