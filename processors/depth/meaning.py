@@ -22,17 +22,18 @@ METRIC_STEP = {"m": 0.005}
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """value = output * scale, in `unit`; at `far` or beyond there is no value (the sky)."""
+    """value = output * scale + offset, in `unit`; at `far` or beyond there is no value (the sky)."""
 
     kind: DepthKind
     unit: str
     scale: float
+    offset: float
     far: float
     step: float
 
 
 def meaning_of(model: OnnxModel) -> Meaning:
-    """Read the metadata `kind`, `unit`, `scale` (1 when left out) and `far` (none when left out).
+    """Read the metadata `kind`, `unit`, `scale`, `offset` and `far`; the last three may be left out.
 
     Raises:
         ModelUnusable: the output is not one map a picture, or the metadata does not say what it means.
@@ -52,7 +53,14 @@ def meaning_of(model: OnnxModel) -> Meaning:
     if scale is not None and not 0 < scale < inf:
         raise ModelUnusable(f"{name}: metadata 'scale' is {scale:g}, expected a positive number")
     far = model.number("far")
-    return Meaning(kind, unit, scale or 1.0, inf if far is None else far, METRIC_STEP.get(unit, 0.0))
+    return Meaning(
+        kind,
+        unit,
+        scale or 1.0,
+        model.number("offset") or 0.0,
+        far=inf if far is None else far,
+        step=METRIC_STEP.get(unit, 0.0),
+    )
 
 
 def values_of(output: Tensor, meaning: Meaning) -> Values | None:
@@ -66,7 +74,8 @@ def values_of(output: Tensor, meaning: Meaning) -> Values | None:
         h×w float32, the longer side at most `LONG_SIDE`, NaN where there is no value; None when the output
         holds NaN, which no model gives in good health.
     """
-    values = output.reshape(output.shape[-2:]).astype(np.float32) * np.float32(meaning.scale)
+    values = output.reshape(output.shape[-2:]).astype(np.float32)
+    values = values * np.float32(meaning.scale) + np.float32(meaning.offset)
     if np.isnan(values).any():
         return None
     nothing = ~np.isfinite(values)

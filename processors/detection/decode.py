@@ -51,19 +51,26 @@ def candidates(head: npt.NDArray[np.floating[Any]], confidence: float) -> Candid
     return Candidates(boxes, picked[4:].max(axis=0), picked[4:].argmax(axis=0).astype(np.int32))
 
 
-def suppress(found: Candidates, *, iou: float, max_det: int, across_classes: bool = False) -> Candidates:
-    """Keep the best of boxes that overlap by more than `iou`, by falling score, at most `max_det`.
+def suppress(found: Candidates, *, iou: float, max_det: int, iou_any_label: float = 1.0) -> Candidates:
+    """Keep the best of boxes that overlap, by falling score, at most `max_det`.
 
     Args:
         found: any number of candidates.
         iou: intersection over union of two boxes of one class, above which the lower score goes.
         max_det: of what is kept.
-        across_classes: boxes of different classes suppress each other too.
+        iou_any_label: the same for what is left, whatever its classes; 1 never suppresses.
     """
+    kept = found.take(_best(found, found.class_ids, iou))
+    if iou_any_label < 1.0:
+        kept = kept.take(_best(kept, np.zeros_like(kept.class_ids), iou_any_label))
+    return kept.take(np.arange(min(max_det, kept.scores.size)))
+
+
+def _best(found: Candidates, groups: npt.NDArray[np.int32], iou: float) -> npt.NDArray[np.intp]:
+    """Rows that stay, by falling score, when boxes of one group suppress each other."""
     if not found.scores.size:
-        return found
+        return np.empty(0, np.intp)
     corners = found.boxes.astype(np.float64)
     rectangles = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
-    classes = np.zeros_like(found.class_ids) if across_classes else found.class_ids
-    kept = cv2.dnn.NMSBoxesBatched(rectangles, found.scores.tolist(), classes.tolist(), -1.0, iou)
-    return found.take(np.asarray(kept, np.intp)[:max_det])
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, found.scores.tolist(), groups.tolist(), -1.0, iou)
+    return np.asarray(kept, np.intp)

@@ -34,8 +34,8 @@ class DetectionSettings(OnnxSettings):
     iou: float | None = Field(
         None, ge=0, le=1, description="Overlap above which the lower score goes; the model's own, else 0.7."
     )
-    agnostic_nms: bool | None = Field(
-        None, description="Boxes of different classes suppress each other too; the model's own, else no."
+    iou_any_label: float | None = Field(
+        None, ge=0, le=1, description="The same for boxes of different classes; the model's own, else never."
     )
     max_det: int = Field(300, ge=1, description="Most objects in one frame.")
 
@@ -64,8 +64,7 @@ class Detection:
         self._settings = settings
         self._confidence = _first(settings.confidence, self._model.number("confidence"), 0.25)
         self._iou = _first(settings.iou, self._model.number("iou"), 0.7)
-        asked = settings.agnostic_nms
-        self._across = bool(self._model.literal("agnostic_nms") if asked is None else asked)
+        self._iou_any_label = _first(settings.iou_any_label, self._model.number("iou_any_label"), 1.0)
 
     def prepare(self, record: Record[Frame]) -> Fitted:
         """Verify, decode and letterbox a picture.
@@ -110,7 +109,9 @@ class Detection:
         found = candidates(head, self._confidence)
         if found is None:
             return Poison(f"{self._model.identity.name} gave numbers that are not finite for this picture")
-        kept = suppress(found, iou=self._iou, max_det=self._settings.max_det, across_classes=self._across)
+        kept = suppress(
+            found, iou=self._iou, max_det=self._settings.max_det, iou_any_label=self._iou_any_label
+        )
         objects = self._objects(kept, one.input.placement)
         postprocess_ms = (time.perf_counter() - began) * 1e3
         return Detections(

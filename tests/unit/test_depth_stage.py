@@ -17,7 +17,7 @@ from tests.unit.models import a_depth_net
 
 METRES = {"kind": "METRIC", "unit": "m", "scale": "10"}
 RELATIVE = {"kind": "RELATIVE_INVERSE"}
-IN_METRES = Meaning(DepthKind.METRIC, "m", 10.0, 100.0, 0.005)
+IN_METRES = Meaning(DepthKind.METRIC, "m", 10.0, 0.0, far=100.0, step=0.005)
 
 
 def a_stage(tmp_path: Path, metadata: dict[str, str] | None = None, **file: Any) -> DepthEstimation:

@@ -84,7 +84,7 @@ def test_thresholds_are_asked_for_or_the_models_own_or_the_usual_ones(tmp_path: 
     assert len(answers(a_stage(tmp_path, metadata=own), a_photo())[0].objects) == 1
     assert len(answers(a_stage(tmp_path, metadata=own, confidence=0.4), a_photo())[0].objects) == 2
     assert len(answers(a_stage(tmp_path, metadata={"iou": "0.95"}), a_photo())[0].objects) == 3
-    assert len(answers(a_stage(tmp_path, metadata={"agnostic_nms": "True"}), a_photo())[0].objects) == 1
+    assert len(answers(a_stage(tmp_path, metadata={"iou_any_label": "0.75"}), a_photo())[0].objects) == 1
     assert len(answers(a_stage(tmp_path, max_det=1), a_photo())[0].objects) == 1
 
 
