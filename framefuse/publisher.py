@@ -228,8 +228,12 @@ class FramePublisher:
                     "is the broker up? 'framefuse broker status'"
                 )
 
-    def close(self, timeout_s: float | None = None) -> None:
+    def close(self, timeout_s: float | None = None, *, ended: str = "closed") -> None:
         """End the run: deliver everything, and say how it went. A second call does nothing.
+
+        Args:
+            timeout_s: wait this long at most; without, until the broker has answered for every frame.
+            ended: why, for whoever asks how the stream is.
 
         Raises:
             BrokerUnavailable: not everything is acknowledged after `timeout_s`.
@@ -242,7 +246,7 @@ class FramePublisher:
             self.flush(timeout_s)
             self._check_delivered()
         finally:
-            self._tell(State.ENDED)
+            self._tell(State.ENDED, ended)
             if self._owns_outlet:
                 self._outlet.close()
 
@@ -372,7 +376,7 @@ class FramePublisher:
                 f"({self._trouble}): is the broker up? 'framefuse broker status'"
             )
 
-    def _tell(self, state: State) -> None:
+    def _tell(self, state: State, ended: str | None = None) -> None:
         sums = self._sums
         self._outlet.tell(
             StreamState(
@@ -383,7 +387,7 @@ class FramePublisher:
                 dropped=sums.dropped,
                 rejected=sums.rejected,
                 last_sequence=sums.last_sequence,
-                ended="closed" if state is State.ENDED else None,
+                ended=ended,
                 updated_at=datetime.now(UTC),
             )
         )

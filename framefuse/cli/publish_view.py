@@ -1,0 +1,232 @@
+"""What `framefuse publish` shows while it publishes, and its last words.
+
+Progress and notices go to stderr: a live table in a terminal, plain lines elsewhere. The sums go to stdout.
+"""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from framefuse.awaiting import OutcomeReader
+from framefuse.publication import Progress, Publication, PublishOptions
+from framefuse.settings import KafkaSettings
+from framefuse.sources import Source
+from schemas.records import Outcome
+
+INCOMPLETE, INTERRUPTED = 1, 130
+_TICK_S = 0.1
+_LINE_EVERY_S = 5.0
+_PATIENCE_S = 10.0
+_LAST_WORDS_S = 12.0
+Outcomes = Mapping[str, Counter[Outcome]]
+"""By run id."""
+
+
+def follow(
+    kafka: KafkaSettings,
+    streams: Sequence[tuple[str, Source]],
+    options: PublishOptions,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Publish the streams and show how it goes.
+
+    Args:
+        kafka: where the broker is.
+        streams: stream ids with their sources.
+        options: how to publish.
+        wait: until every frame has an outcome.
+        as_json: print the sums as one JSON object a stream.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        FramefuseError: it cannot begin.
+    """
+    interrupted = False
+    with ExitStack() as stack:
+        stack.enter_context(_terminated_like_interrupted())
+        reader = stack.enter_context(OutcomeReader(kafka)) if wait else None
+        publication = stack.enter_context(Publication(kafka, streams, options))
+        screen = stack.enter_context(Screen(Console(stderr=True)))
+        try:
+            _publish(publication, reader, screen)
+            if reader is not None:
+                _await(publication, reader, screen)
+        except KeyboardInterrupt:
+            interrupted = True
+            publication.interrupt()
+            publication.wait(_LAST_WORDS_S)
+        screen.show(publication)
+        progress = publication.progress()
+    outcomes = reader.awaited.outcomes if reader else None
+    _sum_up(progress, outcomes, as_json=as_json)
+    return INTERRUPTED if interrupted else exit_status(progress, outcomes)
+
+
+def exit_status(progress: Sequence[Progress], outcomes: Outcomes | None) -> int:
+    """0 when every picture is in the topic and, where asked, became a result; else 1."""
+    if not all(stream.complete for stream in progress):
+        return INCOMPLETE
+    if outcomes is None:
+        return 0
+    return INCOMPLETE if any(_unprocessed(stream, outcomes) for stream in progress) else 0
+
+
+class Screen:
+    """Shows a publication as it goes; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, transient=True, refresh_per_second=10)
+        self._said: dict[str, str] = {}
+        self._line_at_s = time.monotonic() + _LINE_EVERY_S
+
+    def show(self, publication: Publication, outcomes: Outcomes | None = None) -> None:
+        """Bring it up to date."""
+        for notice in publication.notices():
+            self.say(notice.stream_id, notice.text, style="red" if notice.grave else "dim")
+        progress = publication.progress()
+        for stream in progress:
+            self._say_once(stream.stream_id, "" if stream.ended else stream.waiting_for)
+        if self._console.is_terminal:
+            self._live.update(_table(progress, outcomes or {}))
+        elif time.monotonic() >= self._line_at_s:
+            self._line_at_s = time.monotonic() + _LINE_EVERY_S
+            for stream in progress:
+                if not stream.ended:
+                    self.say(stream.stream_id, f"{stream.sums.published} frames, {_rate(stream):.1f}/s")
+
+    def say(self, subject: str, text: str, *, style: str = "") -> None:
+        """One line that stays."""
+        self._console.print(Text.assemble((subject, "bold"), f": {text}", style=style), soft_wrap=True)
+
+    def __enter__(self) -> "Screen":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
+
+    def _say_once(self, stream_id: str, reason: str) -> None:
+        # The figures in a reason change; its words are what the user has read.
+        words = "".join(letter for letter in reason if not letter.isdigit())
+        if words and words != self._said.get(stream_id):
+            self.say(stream_id, reason, style="yellow")
+        if words:
+            self._said[stream_id] = words
+
+
+def _publish(publication: Publication, reader: OutcomeReader | None, screen: Screen) -> None:
+    while not publication.wait(0.0 if reader else _TICK_S):
+        if reader is not None:
+            reader.read(_TICK_S)
+        screen.show(publication, reader.awaited.outcomes if reader else None)
+
+
+def _await(publication: Publication, reader: OutcomeReader, screen: Screen) -> None:
+    quiet_since_s = time.monotonic()
+    while not reader.awaited.done(publication.ends):
+        if reader.read(_TICK_S):
+            quiet_since_s = time.monotonic()
+        elif time.monotonic() - quiet_since_s > _PATIENCE_S:
+            screen.say("wait", f"no outcome for {_PATIENCE_S:.0f} s: do detection, depth and join run?")
+            quiet_since_s = time.monotonic()
+        screen.show(publication, reader.awaited.outcomes)
+
+
+def _table(progress: Sequence[Progress], outcomes: Outcomes) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("stream", "frames", "per s", "in flight", "outcomes", ""):
+        table.add_column(heading, justify="left" if heading in ("stream", "") else "right")
+    for stream in progress:
+        table.add_row(
+            stream.stream_id,
+            str(stream.sums.published),
+            f"{_rate(stream):.1f}",
+            str(stream.sums.handed),
+            str(outcomes[stream.run_id].total()) if stream.run_id in outcomes else "",
+            "done" if stream.ended else "waits for the workers" if stream.waiting_for else "",
+        )
+    return table
+
+
+def _sum_up(progress: Sequence[Progress], outcomes: Outcomes | None, *, as_json: bool) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for stream in progress:
+        found = None if outcomes is None else _outcomes_of(stream, outcomes)
+        if as_json:
+            print(json.dumps(_as_json(stream, found)))
+        else:
+            console.print(Text.assemble((stream.stream_id, "bold"), f": {_in_words(stream, found)}"))
+
+
+def _in_words(stream: Progress, outcomes: Mapping[str, int] | None) -> str:
+    sums = stream.sums
+    others = {
+        "rejected": sums.rejected,
+        "dropped": sums.dropped,
+        "never acknowledged": sums.failed + sums.handed,
+    }
+    text = f"{sums.published} published in {stream.elapsed_s:.1f} s ({_rate(stream):.1f}/s)"
+    text += "".join(f", {count} {what}" for what, count in others.items() if count)
+    if stream.damaged:
+        text += ", incomplete"
+    if outcomes is not None:
+        text += " → " + (", ".join(f"{count} {name}" for name, count in outcomes.items()) or "no outcome")
+    return text
+
+
+def _as_json(stream: Progress, outcomes: Mapping[str, int] | None) -> dict[str, object]:
+    sums = stream.sums
+    found: dict[str, object] = {
+        "stream_id": stream.stream_id,
+        "run_id": stream.run_id,
+        "source": stream.title,
+        "published": sums.published,
+        "rejected": sums.rejected,
+        "dropped": sums.dropped,
+        "not_acknowledged": sums.failed + sums.handed,
+        "last_sequence": sums.last_sequence,
+        "seconds": round(stream.elapsed_s, 3),
+        "complete": stream.complete,
+    }
+    return found if outcomes is None else found | {"outcomes": dict(outcomes)}
+
+
+def _outcomes_of(stream: Progress, outcomes: Outcomes) -> dict[str, int]:
+    """Frames of the stream by outcome, in lower case; those without one are lost or still in flight."""
+    counted = outcomes.get(stream.run_id, Counter())
+    found = {outcome.value.lower(): counted[outcome] for outcome in Outcome if counted[outcome]}
+    missing = stream.sums.published - counted.total()
+    return found | {"lost or in flight": missing} if missing > 0 else found
+
+
+def _unprocessed(stream: Progress, outcomes: Outcomes) -> bool:
+    counted = outcomes.get(stream.run_id, Counter())
+    return counted.total() < stream.sums.published or counted[Outcome.DEAD_LETTER] > 0
+
+
+def _rate(stream: Progress) -> float:
+    return stream.sums.published / stream.elapsed_s if stream.elapsed_s > 0 else 0.0
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

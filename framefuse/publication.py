@@ -1,0 +1,274 @@
+"""Several sources published at once, each as its own stream, in a thread of its own.
+
+The commands `publish` and `demo` show what happens here; nothing is printed here.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from framefuse.encoding import EncodedImage
+from framefuse.errors import BadInput, FramefuseError, UnreadableImage
+from framefuse.hold_back import DEFAULT_LIMIT
+from framefuse.outlet import Outlet, PublisherClosed
+from framefuse.publisher import FramePublisher
+from framefuse.publishing import Pacer, Sums, checked_stream_id, distinct
+from framefuse.settings import KafkaSettings
+from framefuse.sources import Damaged, Picture, Rejected, Skipped, Source
+
+_NOTICES_KEPT = 200
+_LAST_WORDS_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """How sources become streams, the same for all of one command."""
+
+    live: bool = False
+    """Paced by the source's own times, newer frames before older ones, expiring."""
+    realtime: bool = False
+    """Paced by the source's own times, every frame counts."""
+    freshness_ms: int | None = None
+    limit: int | None = None
+    """Frames a stream at most."""
+    partition: int | Literal["auto"] | None = None
+    partition_by: Literal["stream", "frame"] = "stream"
+    in_flight: int = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should read; `grave` when a part of the source is not in the stream."""
+
+    stream_id: str
+    text: str
+    grave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How one stream stands."""
+
+    stream_id: str
+    title: str
+    run_id: str
+    sums: Sums
+    elapsed_s: float
+    waiting_for: str
+    """What it waits for, where the user can do something; else empty."""
+    ended: bool
+    damaged: bool
+    """A part of the source could not be read, or an error ended it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the source ended and all its pictures are in the topic, dropped live ones aside."""
+        return self.ended and not (self.damaged or self.sums.rejected or self.sums.failed or self.sums.handed)
+
+
+def named(sources: Sequence[Source], stream_ids: Sequence[str]) -> list[tuple[str, Source]]:
+    """Each source with its stream id: those the user gave, or its own, told apart where they repeat.
+
+    Raises:
+        BadInput: an id cannot be used, comes twice, or there are more or fewer ids than sources.
+    """
+    if not stream_ids:
+        return list(zip(distinct(source.stream_id for source in sources), sources, strict=True))
+    for stream_id in stream_ids:
+        checked_stream_id(stream_id)
+    if len(stream_ids) != len(sources) or len(set(stream_ids)) != len(stream_ids):
+        found = ", ".join(source.title for source in sources[:5])
+        raise BadInput(
+            f"--stream names {len(set(stream_ids))} streams, the input has {len(sources)} ({found}"
+            f"{', …' if len(sources) > 5 else ''}): give one --stream for each, or none"
+        )
+    return list(zip(stream_ids, sources, strict=True))
+
+
+class Publication:
+    """Publishes sources until they end or `interrupt` is called; use as a context manager."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        sources: Sequence[tuple[str, Source]],
+        options: PublishOptions | None = None,
+    ) -> None:
+        """Connect, and start to publish.
+
+        Args:
+            settings: where the broker is.
+            sources: stream ids with their sources, see `named`.
+            options: how to publish.
+
+        Raises:
+            BadInput: a partition that is not there.
+            BrokerUnavailable: no broker answers.
+            Stop: there are no topics.
+        """
+        options = options or PublishOptions()
+        live = options.live or any(source.live for _, source in sources)
+        self._stop, self._noticed = threading.Event(), deque[Notice](maxlen=_NOTICES_KEPT)
+        self._outlet = Outlet(settings, live=live, in_flight=options.in_flight)
+        try:
+            self._streams = [self._stream(stream_id, source, options) for stream_id, source in sources]
+        except BaseException:
+            self._outlet.close()
+            raise
+        for stream in self._streams:
+            stream.start()
+
+    @property
+    def ends(self) -> Mapping[int, int]:
+        """By partition, the offset after the last acknowledged frame of any of the streams."""
+        ends: dict[int, int] = {}
+        for stream in self._streams:
+            for partition, end in stream.publisher.ends.items():
+                ends[partition] = max(ends.get(partition, 0), end)
+        return ends
+
+    def progress(self) -> list[Progress]:
+        """How each stream stands, in order of the sources."""
+        return [stream.progress() for stream in self._streams]
+
+    def notices(self) -> list[Notice]:
+        """What was noticed since the last call, the last 200."""
+        return [self._noticed.popleft() for _ in range(len(self._noticed))]
+
+    def interrupt(self) -> None:
+        """Stop reading. What was handed to the Kafka client is still delivered."""
+        self._stop.set()
+        self._outlet.interrupt()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether all streams have ended, waiting this long at most.
+
+        Raises:
+            Exception: an error that nobody foresaw ended a stream.
+        """
+        until_s = time.monotonic() + timeout_s
+        for stream in self._streams:
+            stream.join(max(0.0, until_s - time.monotonic()))
+            if stream.failure is not None:
+                raise stream.failure
+        return not any(stream.is_alive() for stream in self._streams)
+
+    def close(self) -> None:
+        """Interrupt what still runs, deliver for 10 s at most, disconnect."""
+        self.interrupt()
+        for stream in self._streams:
+            stream.join(2 * _LAST_WORDS_S)
+        self._outlet.close()
+
+    def __enter__(self) -> "Publication":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _stream(self, stream_id: str, source: Source, options: PublishOptions) -> "_Stream":
+        publisher = FramePublisher(
+            stream_id,
+            outlet=self._outlet,
+            freshness_ms=options.freshness_ms,
+            partition=options.partition,
+            partition_by=options.partition_by,
+        )
+        return _Stream(publisher, source, options, self._stop, self._noticed)
+
+
+class _Stream(threading.Thread):
+    """One source, from its first picture to the last acknowledgement."""
+
+    def __init__(
+        self,
+        publisher: FramePublisher,
+        source: Source,
+        options: PublishOptions,
+        stop: threading.Event,
+        noticed: deque[Notice],
+    ) -> None:
+        super().__init__(name=f"framefuse-stream-{publisher.stream_id}", daemon=True)
+        self.publisher = publisher
+        self._source, self._options, self._stop, self._noticed = source, options, stop, noticed
+        self._paced = (options.realtime or options.live) and not source.live
+        self._pacer = Pacer()
+        self._began_s = time.monotonic()
+        self._took_s: float | None = None
+        self._damaged = False
+        self.failure: Exception | None = None
+
+    def progress(self) -> Progress:
+        took_s = self._took_s
+        return Progress(
+            stream_id=self.publisher.stream_id,
+            title=self._source.title,
+            run_id=self.publisher.run_id,
+            sums=self.publisher.sums,
+            elapsed_s=time.monotonic() - self._began_s if took_s is None else took_s,
+            waiting_for=self.publisher.waiting_for,
+            ended=took_s is not None,
+            damaged=self._damaged,
+        )
+
+    def run(self) -> None:
+        for step in (self._publish, self._deliver):
+            try:
+                step()
+            except PublisherClosed:
+                continue
+            except FramefuseError as error:
+                self._damaged = True
+                self._notice(str(error), grave=True)
+            except Exception as error:
+                self._damaged, self.failure = True, error
+        self._took_s = time.monotonic() - self._began_s
+
+    def _publish(self) -> None:
+        left = self._options.limit
+        for item in self._source:
+            if isinstance(item, Picture):
+                if self._stop.wait(self._pause_s(item)):
+                    return
+                if self._send(item) and left is not None:
+                    left -= 1
+            else:
+                self._take_note(item)
+            if left == 0 or self._stop.is_set():
+                return
+
+    def _deliver(self) -> None:
+        stopped = self._stop.is_set()
+        self.publisher.close(
+            _LAST_WORDS_S if stopped else None, ended="interrupted" if stopped else "end of the source"
+        )
+
+    def _pause_s(self, picture: Picture) -> float:
+        return self._pacer.wait_s(picture.pts_s, time.monotonic()) if self._paced else 0.0
+
+    def _send(self, picture: Picture) -> bool:
+        """Whether the picture became a frame."""
+        encoded = EncodedImage(picture.image, picture.encoding, picture.width, picture.height)
+        try:
+            self.publisher.publish_encoded(
+                encoded, captured_at=datetime.now(UTC) if self._paced else picture.captured_at
+            )
+        except UnreadableImage as error:
+            self._notice(f"{self._source.title}, at {picture.pts_s:.2f} s: {error}", grave=True)
+            return False
+        return True
+
+    def _take_note(self, item: Rejected | Damaged | Skipped) -> None:
+        if isinstance(item, Rejected):
+            self.publisher.count_rejected()
+        elif isinstance(item, Damaged):
+            self._damaged = True
+        text = item.reason if item.what in item.reason else f"{item.what}: {item.reason}"
+        self._notice(text, grave=not isinstance(item, Skipped))
+
+    def _notice(self, text: str, *, grave: bool) -> None:
+        self._noticed.append(Notice(self.publisher.stream_id, text, grave))
