@@ -4,7 +4,7 @@
 every pixel. The same arguments give the same answer. Opens no file, knows no Kafka and no model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,13 +28,15 @@ class Truth:
     """One object in a picture.
 
     `box` is x_min, y_min, x_max, y_max in pixels around the visible pixels; max is exclusive.
-    `visible` from 0 to 1 is the share of the whole object that the picture shows.
+    `visible` from 0 to 1 is the share of the whole object that the picture shows. `number` names the
+    object within its world, the same at all times.
     """
 
     label: str
     class_id: int
     box: tuple[float, float, float, float]
     visible: float
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _develop(colour: Floats, width: int, height: int) -> NDArray[np.uint8]:
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     steps = np.clip(picture * np.float32(1.12 * _TONES), 0, _TONES).astype(np.uint16)
     curve: NDArray[np.uint8] = (255 * (np.arange(_TONES + 1) / _TONES) ** 0.74 + 0.5).astype(np.uint8)
-    return curve[steps]
+    return np.asarray(curve[steps], np.uint8)
 
 
 def _measure(sight: Sight, width: int, height: int) -> NDArray[np.float32]:
@@ -102,7 +104,7 @@ def _truths(
     for owner, indices in members.items():
         truth = _truth(world.standing[owner].class_id, [placed[i] for i in indices], indices, sight, scale)
         if truth is not None:
-            truths.append(truth)
+            truths.append(replace(truth, number=owner))
     return tuple(truths)
 
 

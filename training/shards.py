@@ -7,12 +7,16 @@ plain `.npy` files; a finished one is never drawn again.
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from producers.scenes.stage import aim
+from producers.scenes.trace import ground_depth
+from producers.scenes.world import build_world
 from producers.synthetic import View, render
 
 WIDTH, HEIGHT = 320, 192
@@ -43,12 +47,13 @@ class Scene:
 
     `image` H×W×3 uint8 BGR. `nearness` H×W float16, one over the depth in metres, 0 for sky, -1 where
     the picture has none (the grey bars of a wide frame). `objects` n×6 float32: class, x_min, y_min,
-    x_max, y_max in pixels, visible share.
+    x_max, y_max in pixels, visible share. `solid` H×W bool: something stands there, no ground, no sky.
     """
 
     image: NDArray[np.uint8]
     nearness: NDArray[np.float16]
     objects: NDArray[np.float32]
+    solid: NDArray[np.bool_]
 
 
 def moment(seed: int) -> float:
@@ -67,7 +72,7 @@ def draw(seed: int, *, plain: bool = False) -> Scene:
         wide, packed, fine = False, False, 1.5
     view = render(seed, moment(seed), WIDTH, WIDE_HEIGHT if wide else HEIGHT, fine=fine)
     image = _through_jpeg(view.image, int(random.integers(55, 96))) if packed else view.image
-    return _frame(view, image)
+    return _frame(view, image, standing_mask(seed, view))
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -75,7 +80,14 @@ def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _frame(view: View, image: NDArray[np.uint8]) -> Scene:
+def standing_mask(seed: int, view: View) -> NDArray[np.bool_]:
+    """Pixels that are nearer than the bare ground, by 1 % or more: objects and clutter. H×W."""
+    height, width = view.depth_m.shape
+    ground_m = ground_depth(aim(build_world(seed), moment(seed), width, height))
+    return np.asarray(view.depth_m < 0.99 * ground_m, np.bool_)
+
+
+def _frame(view: View, image: NDArray[np.uint8], standing: NDArray[np.bool_]) -> Scene:
     top = (HEIGHT - image.shape[0]) // 2
     rows = slice(top, top + image.shape[0])
     canvas = np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
@@ -84,7 +96,9 @@ def _frame(view: View, image: NDArray[np.uint8]) -> Scene:
     nearness[rows] = (1 / view.depth_m).astype(np.float16)
     objects = np.array([(o.class_id, *o.box, o.visible) for o in view.objects], np.float32).reshape(-1, 6)
     objects[:, [2, 4]] += top
-    return Scene(canvas, nearness, objects)
+    solid = np.zeros((HEIGHT, WIDTH), np.bool_)
+    solid[rows] = standing
+    return Scene(canvas, nearness, objects, solid)
 
 
 def shard_folders(folder: Path, split: Split) -> list[Path]:
@@ -111,13 +125,20 @@ def _draw_shard(target: Path, first_seed: int, count: int, plain: bool) -> None:
     images = np.empty((count, HEIGHT, WIDTH, 3), np.uint8)
     nearness = np.empty((count, HEIGHT, WIDTH), np.float16)
     objects = np.full((count, MOST_OBJECTS, 6), -1, np.float32)
+    solid = np.empty((count, HEIGHT, WIDTH), np.bool_)
     for index in range(count):
         scene = draw(first_seed + index, plain=plain)
-        images[index], nearness[index] = scene.image, scene.nearness
+        images[index], nearness[index], solid[index] = scene.image, scene.nearness, scene.solid
         kept = scene.objects[np.argsort(-scene.objects[:, 5])][:MOST_OBJECTS]
         objects[index, : len(kept)] = kept
     unfinished = target.with_suffix(".part")
     unfinished.mkdir(parents=True, exist_ok=True)
-    for name, values in (("images", images), ("nearness", nearness), ("objects", objects)):
+    arrays: dict[str, NDArray[Any]] = {
+        "images": images,
+        "nearness": nearness,
+        "objects": objects,
+        "solid": solid,
+    }
+    for name, values in arrays.items():
         np.save(unfinished / f"{name}.npy", values)
     unfinished.rename(target)

@@ -31,7 +31,7 @@ class Sight:
 
 def look(camera: Camera, placed: list[Placed]) -> Sight:
     """Cast one ray per pixel."""
-    depth = _ground_depth(camera)
+    depth = ground_depth(camera)
     part = np.where(depth < _SKY_M, GROUND, SKY).astype(np.int16)
     outlines: list[tuple[Window, Bools] | None] = []
     for index, one in enumerate(placed):
@@ -75,7 +75,8 @@ def shadows(
     return reached
 
 
-def _ground_depth(camera: Camera) -> Floats:
+def ground_depth(camera: Camera) -> Floats:
+    """Depth of the bare ground under each pixel, H×W float32 metres; 100 km where the sky begins."""
     row = camera.turn[1].astype(np.float32)
     down = (row[0] * camera.across)[None, :] + (row[1] * camera.up + row[2])[:, None]
     depth = np.float32(-camera.place[1]) / np.minimum(down, np.float32(-1e-6))
