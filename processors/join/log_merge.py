@@ -80,9 +80,14 @@ class Log:
     pending: deque[Half] = field(default_factory=deque)
     pending_bytes: int = 0
     passed: int = -1
-    """The largest frame offset it has told; being sorted, it will tell nothing up to there any more."""
+    """The largest frame offset it has told; it tells nothing up to there any more."""
     position: int = 0
     crowded: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether it may still tell something of the next frame: nothing of it or of a later one waits."""
+        return not self.pending
 
     @property
     def caught_up(self) -> bool:
@@ -244,7 +249,7 @@ class LogMerge:
         return self._partitions[partition].logs[suffix].measure(self._limits)
 
     def _decidable(self, state: MergePartition, half: Half, now: datetime) -> bool:
-        silent = [log for log in state.logs.values() if log.passed < half.frame]
+        silent = [log for log in state.logs.values() if log.silent]
         if not silent:
             return True
         # Only the silent ones must be read to their end: the leading one may be paused short of its own.
@@ -254,10 +259,7 @@ class LogMerge:
     def _take(self, state: MergePartition, first: Half, now: datetime) -> Decision:
         """The next frame, now decided: the one of `first`, or a lost one before it."""
         frame = first.frame if state.emitted is None else state.emitted + 1
-        absent = {
-            source: Absence.LOST if log.passed >= frame else Absence.LATE
-            for source, log in state.logs.items()
-        }
+        absent = {source: Absence.LATE if log.silent else Absence.LOST for source, log in state.logs.items()}
         halves: dict[str, Derived] = {}
         for source, log in state.logs.items():
             if half := log.pop(frame):

@@ -5,8 +5,9 @@ FRAMEFUSE_EXAMPLES=5000 looks longer than the usual few seconds.
 
 import os
 from datetime import timedelta
+from enum import StrEnum
 
-from hypothesis import assume, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -28,6 +29,24 @@ OUTCOMES = {
     (Status.EXPIRED,): Outcome.EXPIRED,
     (): Outcome.LOST,
 }
+
+
+class Act(StrEnum):
+    """What a stage may do next, for the next frame or besides."""
+
+    OK = "OK"
+    EXPIRED = "EXPIRED"
+    SKIP = "retention removed the frame"
+    REPEAT = "a record comes once more"
+    END_TRANSACTION = "a marker takes an offset"
+
+
+class End(StrEnum):
+    """How a turn of the runtime ends."""
+
+    GO_ON = "commit"
+    RESTART = "commit, then start anew"
+    CRASH = "start anew without the commit"
 
 
 class Joining(RuleBasedStateMachine):
@@ -57,32 +76,24 @@ class Joining(RuleBasedStateMachine):
 
     # What the world does.
 
-    @rule(live=st.booleans(), count=st.integers(1, 3))
-    def publish(self, live: bool, count: int) -> None:  # noqa: FBT001  (drawn by hypothesis)
-        for _ in range(count):
+    @rule(lives=st.lists(st.booleans(), min_size=1, max_size=6))
+    def publish(self, lives: list[bool]) -> None:
+        for live in lives:
             appended_at = START + timedelta(seconds=self.passed_s)
             self.frames.append(origin_at(len(self.frames), live=live, appended_at=appended_at))
 
-    @rule(
-        suffix=SUFFIXES, status=st.sampled_from([Status.OK, Status.OK, Status.EXPIRED]), n=st.integers(1, 5)
-    )
-    def a_stage_tells(self, suffix: str, status: Status, n: int) -> None:
-        for frame in self.frames[self.told[suffix] : self.told[suffix] + n]:
-            self.tell(suffix, frame, status)
-
-    @rule(suffix=SUFFIXES, n=st.integers(1, 5))
-    def retention_is_faster_than_a_stage(self, suffix: str, n: int) -> None:
-        self.told[suffix] = min(self.told[suffix] + n, len(self.frames))
-
-    @rule(suffix=SUFFIXES, back=st.integers(1, 4))
-    def a_stage_repeats_itself(self, suffix: str, back: int) -> None:
+    @rule(suffix=SUFFIXES, acts=st.lists(st.sampled_from(Act), min_size=1, max_size=10))
+    def a_stage_works(self, suffix: str, acts: list[Act]) -> None:
         log = self.logs[suffix]
-        assume(len(log) >= back)
-        log.append(log[-back])
-
-    @rule(suffix=SUFFIXES)
-    def a_transaction_ends(self, suffix: str) -> None:
-        self.logs[suffix].append(None)
+        for act in acts:
+            if act is Act.END_TRANSACTION:
+                log.append(None)
+            elif act is Act.REPEAT:
+                log.extend(log[-2:-1])
+            elif self.told[suffix] < len(self.frames):
+                if act is not Act.SKIP:
+                    self.tell(suffix, self.frames[self.told[suffix]], Status(act))
+                self.told[suffix] += 1
 
     @rule(seconds=st.sampled_from([0.1, 0.3, 1.0, 2.5]))
     def time_passes(self, seconds: float) -> None:
@@ -94,7 +105,17 @@ class Joining(RuleBasedStateMachine):
 
     # What the runtime does.
 
-    @rule(suffix=SUFFIXES, n=st.integers(1, 6))
+    @rule(detections=st.integers(0, 8), depth=st.integers(0, 8), end=st.sampled_from(End))
+    def turn(self, detections: int, depth: int, end: End) -> None:
+        self.poll(DETECTIONS.suffix, detections)
+        self.poll(DEPTH.suffix, depth)
+        self.advance()
+        if end is not End.CRASH:
+            self.commit()
+        if end is not End.GO_ON:
+            self.uncommitted = []
+            self.start()
+
     def poll(self, suffix: str, n: int) -> None:
         if self.merge.crowded(suffix, 0):
             return
@@ -106,7 +127,6 @@ class Joining(RuleBasedStateMachine):
             self.positions[suffix] = offset + 1
         self.merge.reached(suffix, 0, self.positions[suffix])
 
-    @rule()
     def advance(self) -> None:
         now = START + timedelta(seconds=self.passed_s - self.stepped_back_s)
         results = [emission.value for emission in self.merge.advance(0, now)]
@@ -114,17 +134,11 @@ class Joining(RuleBasedStateMachine):
             self.check(result)
         self.uncommitted += results
 
-    @rule()
     def commit(self) -> None:
         safe = self.merge.safe(0, self.positions)
         self.committed, self.note = dict(safe.offsets), safe.note
         self.fused += self.uncommitted
         self.uncommitted = []
-
-    @rule()
-    def crash(self) -> None:
-        self.uncommitted = []
-        self.start()
 
     # What must hold.
 
@@ -161,7 +175,7 @@ class Joining(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When both sides have told everything, nothing stays behind."""
-        self.publish(live=False, count=1)
+        self.publish([False])
         last = self.frames[-1]
         for suffix in SIDES.values():
             self.tell(suffix, last, Status.OK)
@@ -187,5 +201,5 @@ class Joining(RuleBasedStateMachine):
 
 TestJoining = Joining.TestCase
 TestJoining.settings = settings(
-    max_examples=int(os.environ.get("FRAMEFUSE_EXAMPLES", "100")), stateful_step_count=60, deadline=None
+    max_examples=int(os.environ.get("FRAMEFUSE_EXAMPLES", "100")), stateful_step_count=40, deadline=None
 )
