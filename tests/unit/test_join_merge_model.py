@@ -95,10 +95,6 @@ class Joining(RuleBasedStateMachine):
                     self.tell(suffix, self.frames[self.told[suffix]], Status(act))
                 self.told[suffix] += 1
 
-    @rule(seconds=st.sampled_from([0.1, 0.3, 1.0, 2.5]))
-    def time_passes(self, seconds: float) -> None:
-        self.passed_s += seconds
-
     @rule(seconds=st.sampled_from([0.5, 3.0, 3600.0]))
     def the_clock_of_the_join_steps_back(self, seconds: float) -> None:
         self.stepped_back_s += seconds
@@ -115,6 +111,12 @@ class Joining(RuleBasedStateMachine):
         if end is not End.GO_ON:
             self.uncommitted = []
             self.start()
+
+    @rule(seconds=st.sampled_from([0.1, 0.3, 1.0]), turns=st.integers(1, 10))
+    def idle(self, seconds: float, turns: int) -> None:
+        for _ in range(turns):
+            self.passed_s += seconds
+            self.advance()
 
     def poll(self, suffix: str, n: int) -> None:
         if self.merge.crowded(suffix, 0):
