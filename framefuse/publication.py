@@ -120,7 +120,7 @@ class Publication:
             self._outlet.close()
             raise
         for stream in self._streams:
-            stream.start()
+            stream.thread.start()
 
     @property
     def ends(self) -> Mapping[int, int]:
@@ -152,16 +152,16 @@ class Publication:
         """
         until_s = time.monotonic() + timeout_s
         for stream in self._streams:
-            stream.join(max(0.0, until_s - time.monotonic()))
+            stream.thread.join(max(0.0, until_s - time.monotonic()))
             if stream.failure is not None:
                 raise stream.failure
-        return not any(stream.is_alive() for stream in self._streams)
+        return not any(stream.thread.is_alive() for stream in self._streams)
 
     def close(self) -> None:
         """Interrupt what still runs, deliver for 10 s at most, disconnect."""
         self.interrupt()
         for stream in self._streams:
-            stream.join(2 * _LAST_WORDS_S)
+            stream.thread.join(2 * _LAST_WORDS_S)
         self._outlet.close()
 
     def __enter__(self) -> "Publication":
@@ -181,7 +181,7 @@ class Publication:
         return _Stream(publisher, source, options, self._stop, self._noticed)
 
 
-class _Stream(threading.Thread):
+class _Stream:
     """One source, from its first picture to the last acknowledgement."""
 
     def __init__(
@@ -192,8 +192,10 @@ class _Stream(threading.Thread):
         stop: threading.Event,
         noticed: deque[Notice],
     ) -> None:
-        super().__init__(name=f"framefuse-stream-{publisher.stream_id}", daemon=True)
         self.publisher = publisher
+        self.thread = threading.Thread(
+            target=self._run, name=f"framefuse-stream-{publisher.stream_id}", daemon=True
+        )
         self._source, self._options, self._stop, self._noticed = source, options, stop, noticed
         self._paced = (options.realtime or options.live) and not source.live
         self._pacer = Pacer()
@@ -215,7 +217,7 @@ class _Stream(threading.Thread):
             damaged=self._damaged,
         )
 
-    def run(self) -> None:
+    def _run(self) -> None:
         for step in (self._publish, self._deliver):
             try:
                 step()

@@ -26,6 +26,8 @@ from framefuse.types import Image
 
 _CLOCK = Fraction(1, 90_000)
 _SHORT_BY_FRAMES = 2.0
+_TEXT_ART = frozenset({"adf", "bin", "idf", "tty", "xbin"})
+"""FFmpeg draws the letters of any text file as a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class VideoReader:
             self._container = av.open(str(path), "r")
         except (av.error.FFmpegError, OSError) as error:
             raise BadInput(f"{path}: not a readable video ({_short(error)})") from None
-        if not self._container.streams.video:
+        if not self._container.streams.video or self._container.format.name in _TEXT_ART:
             self._container.close()
             raise BadInput(f"{path}: holds no video track")
         self._stream = self._container.streams.video[0]
