@@ -6,6 +6,7 @@ several callers use several cores better than one caller with several threads.
 """
 
 import hashlib
+import logging
 from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +19,16 @@ import numpy.typing as npt
 import onnxruntime as ort
 from pydantic import Field
 
-from framefuse.errors import ModelUnusable, ProviderUnavailable
+from framefuse.errors import ModelUnusable, Poison, ProviderUnavailable
 from framefuse.pictures import PIXEL_LIMIT
 from framefuse.settings import StageSettings
 from schemas.records import Model
 
 Tensor = npt.NDArray[np.floating[Any]]
 
+log = logging.getLogger("framefuse.onnx")
+
+_ERRORS_ONLY = 3
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _DTYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -87,25 +91,32 @@ class OnnxModel:
                 f"provider cuda was asked for, {active} is active: its libraries or driver do not load; "
                 "mend them (see onnxruntime's message above) or choose --provider cpu"
             )
+        log.info("%s runs on %s", path.name, active)
         self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = _picture_input(self._session, path, self.metadata)
         self._output = self._session.get_outputs()[0].name
-        self.output_shape = self.run(np.zeros((1, 3, self.input.height, self.input.width), np.float32)).shape
-        """Of the first output for one picture, as it came out of a first run."""
+        self.output_shape = self._first_run()
+        """Of the first output for one picture, as it really came out."""
 
     def run(self, pictures: npt.NDArray[np.float32]) -> Tensor:
         """The first output for N×3×height×width float32 pictures; N is 1 unless `input.any_batch`.
 
         Raises:
-            ModelUnusable: the runtime failed, for example for want of memory.
+            Poison: the runtime failed on these pictures; the model itself ran when it was opened.
         """
         feed = {self.input.name: pictures.astype(self.input.dtype, copy=False)}
         try:
             (output,) = self._session.run([self._output], feed)
         except Exception as error:  # the runtime's errors have no common class but this
-            raise ModelUnusable(f"{self.identity.name} failed while running: {_first_line(error)}") from error
+            raise Poison(f"{self.identity.name} failed while running: {_first_line(error)}") from error
         return np.asarray(output)
+
+    def _first_run(self) -> tuple[int, ...]:
+        try:
+            return self.run(np.zeros((1, 3, self.input.height, self.input.width), np.float32)).shape
+        except Poison as error:
+            raise ModelUnusable(str(error)) from error
 
     @property
     def best_batch(self) -> int | None:
@@ -168,6 +179,7 @@ def _open(content: bytes, path: Path, providers: list[str], threads: int) -> ort
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
     try:
         return ort.InferenceSession(content, options, providers=providers)
     except Exception as error:  # the runtime's errors have no common class but this

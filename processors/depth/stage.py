@@ -70,7 +70,7 @@ class DepthEstimation:
         """The depth map of each frame, in order; Poison where the model gave no numbers.
 
         Raises:
-            ModelUnusable: the runtime failed.
+            Poison: the runtime failed on this batch; one of its records may be the reason.
         """
         answers: list[Depth | Poison] = []
         step = self._model.best_batch or len(batch)

@@ -85,7 +85,7 @@ class Detection:
         """Objects of each frame, in order; Poison where the model gave no finite numbers.
 
         Raises:
-            ModelUnusable: the runtime failed.
+            Poison: the runtime failed on this batch; one of its records may be the reason.
         """
         answers: list[Detections | Poison] = []
         step = self._model.best_batch or len(batch)

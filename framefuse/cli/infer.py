@@ -1,0 +1,84 @@
+"""`framefuse infer` and its options.
+
+What happens is in `framefuse.inline`, what is shown in `infer_view`.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framefuse.cli.options import AsJson
+
+_MODELS = "Models"
+
+
+class OneStage(StrEnum):
+    """A side of the pipeline."""
+
+    DETECTION = "detection"
+    DEPTH = "depth"
+
+
+Images = Annotated[
+    list[Path], typer.Argument(metavar="IMAGE...", help="JPEG, PNG or WEBP files.", show_default=False)
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write each picture with its objects and depth into this folder."),
+]
+OnlyStage = Annotated[OneStage | None, typer.Option("--stage", help="Run this side only.")]
+WithMap = Annotated[
+    bool, typer.Option("--with-map", help="With --json: the depth map's 16-bit PNG too, in base64.")
+]
+DetectionModel = Annotated[
+    Path | None, typer.Option(help="ONNX file; the demo model by default.", rich_help_panel=_MODELS)
+]
+DepthModel = Annotated[
+    Path | None, typer.Option(help="ONNX file; the demo model by default.", rich_help_panel=_MODELS)
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Lowest score that counts.", rich_help_panel=_MODELS),
+]
+Iou = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Overlap of two boxes above which one goes.", rich_help_panel=_MODELS),
+]
+Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MODELS)]
+
+
+def infer(
+    images: Images,
+    *,
+    as_json: AsJson = False,
+    with_map: WithMap = False,
+    save: Save = None,
+    stage: OnlyStage = None,
+    detection_model: DetectionModel = None,
+    depth_model: DepthModel = None,
+    confidence: Confidence = None,
+    iou: Iou = None,
+    provider: Provider = None,
+) -> None:
+    """Find objects and depth in pictures, without Kafka.
+
+    Exit code 1: some picture could not be done; the others are.
+    """
+    from framefuse.cli.infer_view import Wanted, show
+    from framefuse.inline import open_inline
+
+    flags: dict[str, dict[str, object]] = {
+        OneStage.DETECTION: {
+            "model": detection_model,
+            "confidence": confidence,
+            "iou": iou,
+            "provider": provider,
+        },
+        OneStage.DEPTH: {"model": depth_model, "provider": provider},
+    }
+    asked = {name: given for name, given in flags.items() if stage in (None, name)}
+    failed = show(open_inline(asked), images, Wanted(as_json, with_map, save))
+    if failed:
+        raise typer.Exit(1)
