@@ -48,7 +48,7 @@ class Limits:
     wait_s: float = 2.0
     pending_max: int = 1000
     pending_max_bytes: int = 256 << 20
-    emitted_max: int = 1000
+    emitted_max: int = 256
     emitted_max_bytes: int = 32 << 20
 
     @property

@@ -20,15 +20,17 @@ class JoinSettings(StageSettings):
     section: ClassVar[str | None] = "join"
 
     wait_ms: int = Field(
-        2000,
+        default=2000,
         ge=1,
         description="How long a live frame waits for its other side; more than the stages' freshness budget "
         "plus their slowest batch. Frames of files wait as long as it takes.",
     )
     pending_max: int = Field(
-        1000, ge=2, description="Records that one side may lead by, per partition, before it is paused."
+        default=1000,
+        ge=2,
+        description="Records that one side may lead by, per partition, before it is paused.",
     )
-    pending_max_mib: int = Field(256, ge=1, description="The same, in MiB of depth maps.")
+    pending_max_mib: int = Field(default=256, ge=1, description="The same, in MiB of depth maps.")
 
 
 def join(settings: JoinSettings) -> LogMerge:
