@@ -104,10 +104,11 @@ class Writers(RuleBasedStateMachine):
             self.writers[who].write(self.group, count, fenced=True)
             self.writers[who].store.meanwhile = None
 
-    @rule(to=st.integers(0, END))
-    def reset_the_offsets_of_the_group(self, to: int) -> None:
-        self.group.committed = to
+    @rule(to=st.integers(0, END), who=st.integers(0, 2))
+    def reset_the_offsets_of_the_group(self, to: int, who: int) -> None:
         self.was_reset = True
+        self.group.committed = to
+        self.restart(who)
 
     def frames(self) -> list[int]:
         return [
@@ -132,5 +133,5 @@ class Writers(RuleBasedStateMachine):
         assert self.group.committed >= END
 
 
-Writers.TestCase.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
+Writers.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
 test_any_cut_any_death_and_any_zombie_leave_every_frame_in_exactly_one_file = Writers.TestCase

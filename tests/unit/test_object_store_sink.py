@@ -123,6 +123,24 @@ def test_frames_that_fused_repeats_are_kept_once(tmp_path: Path) -> None:
     assert group.committed == 105
 
 
+def test_a_batch_that_repeats_frames_is_cut_and_keeps_each_once(tmp_path: Path) -> None:
+    repeated = [an_output(a_fused(offset), 10 + offset) for offset in (2, 3, 4, 5)]
+    group = Group()
+    assert a_sink(tmp_path).write([*outputs(0, 4), *repeated], GroupPositions(group, 16)) is None
+    assert frames(tmp_path) == list(range(6))
+    assert group.committed == 16
+
+
+def test_a_clock_that_stepped_back_over_midnight_hides_no_file(tmp_path: Path) -> None:
+    before_midnight, sink = START.replace(hour=23), a_sink(tmp_path)
+    next_day = [an_output(a_fused(0, appended_at=before_midnight + timedelta(hours=1)))]
+    same_day = [an_output(a_fused(offset, appended_at=before_midnight)) for offset in (1, 2, 3)]
+    sink.write(next_day, GroupPositions(Group(), 1))
+    a_sink(tmp_path).write(same_day, GroupPositions(Group(), 4))
+    sink.write(same_day[1:], GroupPositions(Group(), 4))
+    assert sorted(frames(tmp_path)) == [0, 1, 2, 3]
+
+
 def test_a_file_written_from_another_fused_topic_stops_the_worker(tmp_path: Path) -> None:
     a_sink(tmp_path).write(outputs(0, 4), GroupPositions(Group(), 5))
     made_anew = replace(CONTEXT, topic_ids={**CONTEXT.topic_ids, "framefuse.fused": "another"})
