@@ -16,8 +16,12 @@ _READ_PATIENCE_S = 10.0
 class SchemaTopic:
     """What has been announced on one broker, kept in `book`. Safe for use by several threads."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        """Read what is there and announce what is not.
+    def __init__(self, settings: KafkaSettings, *, announce: bool = True) -> None:
+        """Read what is there and, for writers, announce what is not.
+
+        Args:
+            settings: where the broker is.
+            announce: false for readers, who need no right to write.
 
         Raises:
             Stop: there is no such topic.
@@ -26,7 +30,9 @@ class SchemaTopic:
         self._settings = settings
         self._topic = SCHEMAS.name(settings.prefix)
         self._lock = threading.Lock()
-        self._announce(self._read())
+        known = self._read()
+        if announce:
+            self._announce(known)
         self._read_s = time.monotonic()
 
     def refresh(self) -> None:

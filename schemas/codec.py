@@ -122,6 +122,30 @@ def encode(record: object) -> bytes:
     return out.getvalue()
 
 
+def opened(value: bytes | None, name: str, book: SchemaBook) -> tuple[RecordSchema, BytesIO]:
+    """The schema that a value was written with, and its body, ready to be read.
+
+    Args:
+        value: of a Kafka record.
+        name: full Avro name of the record that is expected.
+        book: schemas by fingerprint.
+
+    Raises:
+        UnknownSchema: nobody has published the schema it names.
+        NotARecord: it is empty, not single-object Avro, or another record type.
+    """
+    if not value:
+        raise NotARecord("the value is empty")
+    if value[:2] != MAGIC or len(value) < PREFIX_BYTES:
+        raise NotARecord(f"not single-object Avro: starts with {value[:2].hex()}, expected c301")
+    writer = book[value[2:PREFIX_BYTES]]
+    if writer.name != name:
+        raise NotARecord(f"holds a {writer.name}, expected a {name}")
+    body = BytesIO(value)
+    body.seek(PREFIX_BYTES)
+    return writer, body
+
+
 def decode(value: bytes | None, kind: type[T], book: SchemaBook) -> T:
     """The record of type `kind` in a value, whoever wrote it.
 
@@ -129,22 +153,15 @@ def decode(value: bytes | None, kind: type[T], book: SchemaBook) -> T:
         UnknownSchema: nobody has published the schema it names.
         NotARecord: it is empty, not single-object Avro, another record type, or truncated.
     """
-    if not value:
-        raise NotARecord("the value is empty")
-    if value[:2] != MAGIC or len(value) < PREFIX_BYTES:
-        raise NotARecord(f"not single-object Avro: starts with {value[:2].hex()}, expected c301")
-    writer, reader = book[value[2:PREFIX_BYTES]], schema_of(cast(Any, kind))
-    if writer.name != reader.name:
-        raise NotARecord(f"holds a {writer.name}, expected a {reader.name}")
-    body = BytesIO(value)
-    body.seek(PREFIX_BYTES)
+    reader = schema_of(cast(Any, kind))
+    writer, body = opened(value, reader.name, book)
     try:
         if writer.fingerprint == reader.fingerprint:
             fields_by_name = fastavro.schemaless_reader(body, writer.parsed, None)
         else:
             fields_by_name = fastavro.schemaless_reader(body, writer.parsed, reader.parsed)
-        if body.tell() != len(value):
-            raise NotARecord(f"{len(value) - body.tell()} bytes follow the record")
+        if rest := body.read():
+            raise NotARecord(f"{len(rest)} bytes follow the record")
         return cast(T, from_plain(cast(Any, kind))(fields_by_name))
     except NotARecord:
         raise

@@ -1,0 +1,237 @@
+"""The books of an audit: whether every published frame has exactly one outcome, in order. Pure.
+
+`frames` is dense (never written in a transaction, never compacted), so its bounds alone say what was
+published. Each outcome sets the bit of its frame: a zero below the last outcome is a frame that was passed
+over, one above it is in flight, and a bit that is set twice a duplicate.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import NamedTuple
+
+from framefuse.ledger import Ledger, Tally
+from schemas.heads import FusedHead
+from schemas.records import UNREADABLE, Head
+
+OFFENDERS_NAMED = 20
+
+
+class Offence(StrEnum):
+    """What can be wrong with the outcome of a frame."""
+
+    MISSING = "missing"
+    """A later frame of its partition has an outcome, this one has none."""
+    DUPLICATED = "duplicated"
+    """It has an outcome already."""
+    OUT_OF_ORDER = "out of order"
+    """A later frame had its outcome before."""
+    UNKNOWN_FRAME = "unknown frame"
+    """The outcome of a frame that the topic of frames has never had there."""
+    UNREADABLE = "unreadable"
+    """A record of `fused` that cannot be decoded."""
+
+
+class Bounds(NamedTuple):
+    """First and next offset of one partition of a topic."""
+
+    first: int
+    next: int
+
+
+class Place(NamedTuple):
+    """Partition and offset of a frame."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """One thing that is wrong, by name."""
+
+    offence: Offence
+    place: Place
+    """Of the frame; of the record itself where that is unreadable."""
+    fused_offset: int | None = None
+    """Of the offending record; None where there is none."""
+    stream_id: str | None = None
+    """None where it cannot be known."""
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What an audit found."""
+
+    ledger: Ledger
+    offences: Mapping[Offence, int]
+    offenders: Sequence[Offender]
+    """The first of them, at most `OFFENDERS_NAMED`."""
+    horizons: Mapping[int, int]
+    """By partition, the first frame that is counted."""
+
+    @property
+    def balanced(self) -> bool:
+        """Exactly one outcome for every frame that is not in flight, in order."""
+        return not any(self.offences.values()) and self.ledger.difference == 0
+
+
+class PartitionBooks:
+    """The books of one partition; feed it `fused` from its start."""
+
+    def __init__(
+        self, partition: int, frames: Bounds, *, fused_first: int, tally: Tally, stream: str | None = None
+    ) -> None:
+        """Open the books.
+
+        Args:
+            partition: its number in both topics.
+            frames: bounds of `frames`, taken after the end of `fused` up to which it will be read.
+            fused_first: first offset that `fused` still holds.
+            tally: takes the outcomes that count; may be shared by partitions.
+            stream: count and accuse only frames of this stream, and those whose stream cannot be known.
+        """
+        self.partition, self._frames, self._fused_first = partition, frames, fused_first
+        self._tally, self._stream = tally, stream
+        self.horizon = frames.first
+        """The first frame that both logs can tell of."""
+        self.offences: Counter[Offence] = Counter()
+        self.offenders: list[Offender] = []
+        self._last = -1
+        self._bits: bytearray | None = None
+
+    def add(self, head: FusedHead, fused_offset: int) -> None:
+        """Take the outcome of one frame, in the order of `fused`."""
+        frame = head.frame.offset
+        if head.frame.partition != self.partition or not 0 <= frame < self._frames.next:
+            self._accuse(Offence.UNKNOWN_FRAME, head, fused_offset)
+            return
+        bits = self._begin(frame) if self._bits is None else self._bits
+        at, bit = divmod(frame - self.horizon, 8)
+        if at >= 0 and bits[at] >> bit & 1:
+            self._accuse(Offence.DUPLICATED, head, fused_offset)
+            return
+        if frame < self._last:
+            self._accuse(Offence.OUT_OF_ORDER, head, fused_offset)
+        if at >= 0:
+            bits[at] |= 1 << bit
+            if self._stream in (None, head.stream_id):
+                self._tally.add(head)
+        self._last = max(frame, self._last)
+
+    def add_unreadable(self, fused_offset: int) -> None:
+        """Take note of a record that cannot be decoded."""
+        self._note(Offender(Offence.UNREADABLE, Place(self.partition, fused_offset), fused_offset))
+
+    @property
+    def records(self) -> int:
+        """Frame records from the horizon on."""
+        return self._frames.next - self.horizon
+
+    @property
+    def in_flight(self) -> range:
+        """Frames after the last one with an outcome."""
+        return range(max(self.horizon, self._last + 1), self._frames.next)
+
+    def missing(self) -> Iterator[int]:
+        """Frames without an outcome before the last one that has one."""
+        for at, byte in enumerate(self._bits or b""):
+            for bit in range(8) if byte != 0xFF else ():
+                frame = self.horizon + 8 * at + bit
+                if frame >= self._last:
+                    return
+                if not byte >> bit & 1:
+                    yield frame
+
+    def places(self, offsets: Iterable[int]) -> Iterator[Place]:
+        """Offsets of frames as places in this partition."""
+        return (Place(self.partition, offset) for offset in offsets)
+
+    def _begin(self, frame: int) -> bytearray:
+        # Retention took nothing from `fused`: frames before its first one count, if `frames` still has them.
+        self.horizon = frame if self._fused_first else min(frame, self._frames.first)
+        self._bits = bytearray(-(-(self._frames.next - self.horizon) // 8))
+        return self._bits
+
+    def _accuse(self, offence: Offence, head: FusedHead, fused_offset: int) -> None:
+        if self._stream in (None, head.stream_id) or head.stream_id == UNREADABLE:
+            place = Place(head.frame.partition, head.frame.offset)
+            self._note(Offender(offence, place, fused_offset, head.stream_id, head.sequence))
+
+    def _note(self, offender: Offender) -> None:
+        self.offences[offender.offence] += 1
+        if len(self.offenders) < OFFENDERS_NAMED:
+            self.offenders.append(offender)
+
+
+def unsettled(parts: Sequence[PartitionBooks], *, stream: str | None) -> Iterator[Place]:
+    """The frames whose heads `close` wants: the first missing ones; for one stream, all without outcome."""
+    missing = (place for part in parts for place in part.places(part.missing()))
+    if stream is None:
+        yield from islice(missing, OFFENDERS_NAMED)
+        return
+    yield from missing
+    for part in parts:
+        yield from part.places(part.in_flight)
+
+
+def close(
+    parts: Sequence[PartitionBooks], tally: Tally, heads: Mapping[Place, Head], *, stream: str | None = None
+) -> Books:
+    """Close the books of all partitions.
+
+    Args:
+        parts: read to their end.
+        tally: the one they share.
+        heads: of the frames that `unsettled` names, as far as `frames` still holds them.
+        stream: as they were opened with.
+    """
+
+    def counts(place: Place) -> bool:
+        head = heads.get(place)
+        return stream is None or head is None or head.stream_id == stream
+
+    offences = sum((part.offences for part in parts), Counter[Offence]())
+    offenders = [offender for part in parts for offender in part.offenders]
+    in_flight = 0
+    for part in parts:
+        for place in filter(counts, part.places(part.missing())):
+            offences[Offence.MISSING] += 1
+            if offences[Offence.MISSING] <= OFFENDERS_NAMED:
+                offenders.append(_missing(place, heads.get(place)))
+        # Not one by one where all count: after an outage that is millions.
+        flying = part.in_flight
+        in_flight += len(flying) if stream is None else sum(map(counts, part.places(flying)))
+    if stream is None:
+        records = sum(part.records for part in parts)
+    else:
+        records = tally.outcomes.total() + tally.superseded + offences[Offence.MISSING] + in_flight
+    return Books(
+        tally.ledger(records, in_flight),
+        offences,
+        sorted(offenders, key=lambda offender: offender.place)[:OFFENDERS_NAMED],
+        {part.partition: part.horizon for part in parts},
+    )
+
+
+def runs(places: Iterable[Place]) -> Iterator[tuple[int, range]]:
+    """Neighbours together: partition and offsets. The places come sorted within each partition."""
+    start: Place | None = None
+    before = Place(-1, -1)
+    for place in places:
+        if start is None or place != (before.partition, before.offset + 1):
+            if start is not None:
+                yield start.partition, range(start.offset, before.offset + 1)
+            start = place
+        before = place
+    if start is not None:
+        yield start.partition, range(start.offset, before.offset + 1)
+
+
+def _missing(place: Place, head: Head | None) -> Offender:
+    if head is None:
+        return Offender(Offence.MISSING, place)
+    return Offender(Offence.MISSING, place, stream_id=head.stream_id, sequence=head.sequence)

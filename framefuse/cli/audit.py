@@ -1,0 +1,136 @@
+"""`framefuse audit`: whether every published frame has exactly one outcome, from the topics alone."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from framefuse.cli.options import AsJson, Bootstrap, Prefix
+
+if TYPE_CHECKING:
+    from framefuse.audit_topics import Progress
+    from framefuse.auditing import Books, Offender
+    from framefuse.settings import KafkaSettings
+
+EXIT_UNBALANCED = 1
+_SHOW_PROGRESS_AFTER = 5_000
+
+StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the frames of this stream.")]
+
+
+def audit(
+    *,
+    stream: StreamOption = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Check the books: every published frame has exactly one outcome, in order, or is still in flight.
+
+    Exit status 0 when they balance; 1 when a frame is missing, has two outcomes or came out of order.
+    Frames in flight are allowed and shown. It may run beside the pipeline, and counts from the first frame
+    that both topics can tell of (retention).
+
+    [cyan]framefuse audit[/cyan]
+
+    [cyan]framefuse audit --stream gate --json | jq .missing[/cyan]
+    """
+    from framefuse.audit_topics import audit as read_books
+    from framefuse.settings import KafkaSettings, load
+
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    with _progress_bar() as progress:
+        books = read_books(kafka, stream=stream, progress=progress)
+    if as_json:
+        print(json.dumps(_as_dict(books, kafka, stream)))
+    else:
+        _show(Console(highlight=False), books, kafka, stream)
+    if not books.balanced:
+        raise typer.Exit(EXIT_UNBALANCED)
+
+
+def _show(console: Console, books: "Books", kafka: "KafkaSettings", stream: str | None) -> None:
+    console.print(f"[bold]{stream or kafka.prefix}[/bold]  [dim]{_horizon_in_words(books.horizons)}[/dim]")
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for name, count in books.ledger.counts().items():
+        table.add_row(name.replace("_", " "), f"{count:,}", style="bold" if name == "published" else "")
+    for offence, count in books.offences.items():
+        if count:
+            table.add_row(offence.value, f"{count:,}", style="bold red")
+    console.print(table)
+    if books.balanced:
+        console.print("[green]The books balance:[/green] every frame not in flight has exactly one outcome.")
+        return
+    console.print("[bold red]The books do not balance.[/bold red]")
+    console.print(_offenders_table(books, kafka))
+
+
+def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:
+    table = Table("first offenders", "stream", "sequence", "what", box=None, header_style="dim")
+    for offender in books.offenders:
+        sequence = "" if offender.sequence is None else str(offender.sequence)
+        table.add_row(_place(offender, kafka), offender.stream_id or "", sequence, offender.offence.value)
+    rest = sum(books.offences.values()) - len(books.offenders)
+    if rest:
+        table.add_row(f"… and {rest:,} more", "", "", "")
+    return table
+
+
+def _place(offender: "Offender", kafka: "KafkaSettings") -> str:
+    """The frame as topic-partition@offset; of an unreadable record, itself."""
+    from framefuse.auditing import Offence
+    from schemas.topics import FRAMES, FUSED
+
+    topic = (FUSED if offender.offence is Offence.UNREADABLE else FRAMES).name(kafka.prefix)
+    return f"{topic}-{offender.place.partition}@{offender.place.offset}"
+
+
+def _horizon_in_words(horizons: Mapping[int, int]) -> str:
+    later = [f"partition {number} from {first:,}" for number, first in horizons.items() if first]
+    if not later:
+        return "all frames ever published"
+    return f"without what retention removed: {', '.join(later)}"
+
+
+def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict[str, object]:
+    from framefuse.auditing import Offence
+
+    return {
+        "balanced": books.balanced,
+        "stream_id": stream,
+        **books.ledger.counts(),
+        **{offence.name.lower(): books.offences[offence] for offence in Offence},
+        "horizon": {str(number): first for number, first in books.horizons.items()},
+        "offenders": [
+            {
+                "offence": offender.offence.name.lower(),
+                "place": _place(offender, kafka),
+                "fused_offset": offender.fused_offset,
+                "stream_id": offender.stream_id,
+                "sequence": offender.sequence,
+            }
+            for offender in books.offenders
+        ],
+    }
+
+
+@contextmanager
+def _progress_bar() -> "Iterator[Progress]":
+    """A bar on stderr for what takes long, and only in a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading outcomes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("fused", total=None, visible=False)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=total > _SHOW_PROGRESS_AFTER)
+
+        yield show
