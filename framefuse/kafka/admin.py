@@ -20,6 +20,9 @@ from framefuse.settings import KafkaSettings
 from schemas.topics import ALL, Topic
 
 
+_URL_SAFE = str.maketrans("+/", "-_")
+
+
 @dataclass(frozen=True, slots=True)
 class TopicState:
     """One topic as it is on the broker."""
@@ -111,9 +114,9 @@ class Admin:
         ]
 
     def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
-        """Id of each topic: a topic made anew under the same name has another."""
-        described = self._await(self._client.describe_topics(ck.TopicCollection(list(names))))
-        return {name: str(topic.topic_id) for name, topic in described.items()}
+        """Id of each topic, URL-safe as Kafka's own tools print it: a topic made anew has another."""
+        described = self._await(self._client.describe_topics(ck.TopicCollection(sorted(set(names)))))
+        return {name: str(topic.topic_id).translate(_URL_SAFE) for name, topic in described.items()}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Next offset of each partition, committed records only."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka as ck
+import platformdirs
 
 from framefuse.errors import BrokerUnavailable
 from framefuse.settings import KafkaSettings
@@ -72,12 +73,4 @@ def _on_error(error: ck.KafkaError) -> None:
 
 def spool_dir() -> Path:
     """Where processes of this user on this host leave small files for each other."""
-    import platformdirs
-
-    path = Path(platformdirs.user_runtime_dir("framefuse", ensure_exists=False))
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        path = Path(platformdirs.user_cache_dir("framefuse")) / "run"
-        path.mkdir(parents=True, exist_ok=True)
-    return path
+    return Path(platformdirs.user_cache_dir("framefuse")) / "run"
