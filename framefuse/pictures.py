@@ -180,7 +180,8 @@ def encode_map(values: Values, kind: DepthKind, unit: str, *, step: float = 0.0,
         offset = low - scale
     pixels = (values.astype(np.float64) - offset) / scale + 0.5
     pixels[~valid] = 0
-    _, data = cv2.imencode(".png", pixels.astype(np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, level])
+    how = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+    _, data = cv2.imencode(".png", pixels.astype(np.uint16), how)
     height, width = values.shape
     return DepthMap(MapEncoding.PNG16, width, height, kind, unit, scale, offset, data.tobytes())
 

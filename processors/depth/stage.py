@@ -61,8 +61,8 @@ class DepthEstimation:
         enough = size if self._settings.reduced_decode else None
         image = decode_frame(record.value, at_least=enough, max_pixels=self._settings.max_pixels)
         if image.shape[1::-1] != size:
-            shrinks = image.shape[1] > size[0]
-            how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            halves = image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]
+            how = cv2.INTER_AREA if halves else cv2.INTER_LINEAR
             image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
         return np.asarray(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True), np.float32)
 
