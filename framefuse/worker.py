@@ -55,16 +55,25 @@ class _Batch:
     outputs: list[Output[Any]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Commit:
+    """A commit that the writing thread asks for and the fetching thread makes."""
+
+    offsets: Mapping[Partition, int]
+    done: bool = False
+    error: Retry | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Positions:
     """Input positions of a write, and how a sink that is no topic commits them."""
 
     offsets: Mapping[Partition, int]
     group: object
-    consumer: GroupConsumer
+    ask: Callable[[_Commit], None]
 
     def commit(self, moved: Mapping[Partition, int] | None = None) -> None:
-        self.consumer.commit(self.offsets if moved is None else moved)
+        self.ask(_Commit(self.offsets if moved is None else moved))
 
 
 class Membership:
@@ -83,6 +92,7 @@ class Membership:
         self._failure: BaseException | None = None
         self._seek: dict[Partition, int] = {}
         self._writing_lock = threading.Lock()
+        self._asked: _Commit | None = None
         self._committed: dict[Partition, int] = {}
         self._watched_s = 0.0
         self._polled_s = time.monotonic()
@@ -132,6 +142,7 @@ class Membership:
                 self._take(POLL_S, room)
             else:
                 self._wait_for_room()
+            self._serve_commit()
             self._watch()
 
     def _take(self, timeout_s: float, room: int) -> None:
@@ -161,11 +172,27 @@ class Membership:
     def _wait_for_room(self) -> None:
         """Wait for the processor, but never so long that the group thinks we are dead."""
         with self._changed:
-            self._changed.wait_for(lambda: self._limit > len(self._batcher) or self._failure is not None, 1.0)
+            self._changed.wait_for(self._has_news, 1.0)
             still_full = len(self._batcher) >= self._limit
         if still_full and time.monotonic() - self._polled_s > 1.0:
             self._consumer.pause(self._committed)
             self._take(0.0, self._limit)
+
+    def _has_news(self) -> bool:
+        return self._limit > len(self._batcher) or self._failure is not None or self._asked is not None
+
+    def _serve_commit(self) -> None:
+        """Make the commit that the writing thread waits for; the client hangs if another thread polls."""
+        asked = self._asked
+        if asked is None:
+            return
+        try:
+            self._consumer.commit(asked.offsets)
+        except Retry as error:
+            asked.error = error
+        with self._changed:
+            asked.done, self._asked = True, None
+            self._changed.notify_all()
 
     def _move(self) -> None:
         """Go on reading where a sink said that its batch had ended before."""
@@ -209,6 +236,7 @@ class Membership:
             self._changed.notify_all()
         while self._in_flight() and self._failure is None and time.monotonic() < give_up_s:
             self._consumer.poll(0.05, 1)
+            self._serve_commit()
 
     def _end(self, threads: list[threading.Thread]) -> None:
         with self._changed:
@@ -217,7 +245,9 @@ class Membership:
             self._batcher.clear()
             self._changed.notify_all()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(0.02)
+                self._serve_commit()
         self._consumer.close()
 
     # ── rebalances, called from within `poll` ──
@@ -237,12 +267,17 @@ class Membership:
 
     def _drop(self) -> None:
         """Forget what is in flight, after the write that is under way."""
-        with self._writing_lock, self._changed:
-            self._epoch += 1
-            self._batcher.clear()
-            self._done.clear()
-            self._seek.clear()
-            self._changed.notify_all()
+        while not self._writing_lock.acquire(timeout=0.02):
+            self._serve_commit()
+        try:
+            with self._changed:
+                self._epoch += 1
+                self._batcher.clear()
+                self._done.clear()
+                self._seek.clear()
+                self._changed.notify_all()
+        finally:
+            self._writing_lock.release()
 
     # ── processing ──
 
@@ -301,7 +336,7 @@ class Membership:
         offsets: dict[Partition, int] = {}
         for output in outputs:
             offsets[Partition(self._parts.source, output.partition)] = output.offset + 1
-        positions = _Positions(offsets, self._group, self._consumer)
+        positions = _Positions(offsets, self._group, self._commit)
         begun_s = time.monotonic()
         moved = self._insist(sink, outputs, positions, batches[0].epoch)
         metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
@@ -326,6 +361,15 @@ class Membership:
                 with self._changed:
                     if self._changed.wait_for(lambda: self._ended(epoch), busy.retry_after_s):
                         raise
+
+    def _commit(self, commit: _Commit) -> None:
+        """Ask the fetching thread for a commit and wait for it."""
+        with self._changed:
+            self._asked = commit
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: commit.done)
+        if commit.error is not None:
+            raise commit.error
 
     def _ended(self, epoch: int) -> bool:
         return self._epoch != epoch or self._closing
