@@ -213,7 +213,7 @@ class Membership:
         in_flight = self._in_flight()
         metrics.IN_FLIGHT.labels(*labels).set(in_flight)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
-        if in_flight == 0:
+        if in_flight == 0 and not self._seek:
             self._commit_passed()
 
     def _commit_passed(self) -> None:
@@ -343,7 +343,8 @@ class Membership:
         with self._changed:
             self._committed.update(offsets if moved is None else moved)
             if moved:
-                self._seek.update(moved)
+                # What is in flight of every partition is dropped, so all of them are read again.
+                self._seek = dict(self._committed)
                 self._epoch += 1
                 self._batcher.clear()
                 self._done.clear()
