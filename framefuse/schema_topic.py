@@ -3,14 +3,12 @@
 import threading
 import time
 
-from framefuse.errors import Retry
 from framefuse.kafka import Producer, Reader
 from framefuse.settings import KafkaSettings
 from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
 from schemas.topics import SCHEMAS
 
 _REFRESH_INTERVAL_S = 2.0
-_READ_PATIENCE_S = 10.0
 
 
 class SchemaTopic:
@@ -46,16 +44,9 @@ class SchemaTopic:
         """Learn all announced schemas; their fingerprints."""
         known: set[bytes] = set()
         with Reader(self._settings, client_id="framefuse-schemas") as reader:
-            bounds = reader.bounds(self._topic)
-            reader.assign({part: low for part, (low, _) in bounds.items()})
-            ends = {part: high for part, (low, high) in bounds.items() if high > low}
-            give_up_s = time.monotonic() + _READ_PATIENCE_S
-            while any(reader.positions().get(part, 0) < end for part, end in ends.items()):
-                if time.monotonic() > give_up_s:
-                    raise Retry(f"{self._topic} could not be read in {_READ_PATIENCE_S:.0f} s")
-                for message in reader.poll(0.2):
-                    known.add(message.key or b"")
-                    self._learn(message.value)
+            for message in reader.everything(self._topic):
+                known.add(message.key or b"")
+                self._learn(message.value)
         return known
 
     def _learn(self, value: bytes | None) -> None:

@@ -1,6 +1,8 @@
 """Reads topics without a group: for subscribers, audits and tools. Always read committed."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from uuid import uuid4
 
 import confluent_kafka as ck
@@ -10,6 +12,8 @@ from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
 from framefuse.kafka.messages import Message, RawMessage, message_of
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
+
+_BEGINNING = ck.OFFSET_BEGINNING
 
 
 class Reader:
@@ -66,10 +70,44 @@ class Reader:
         except ck.KafkaException as error:
             raise Retry(f"reading the bounds of {topic}: {error.args[0].str()}") from None
 
+    def offsets_at(self, topic: str, moment: datetime) -> dict[Partition, int]:
+        """First offset of each partition whose record is of `moment` or later; else the end of the log.
+
+        Raises:
+            Retry: the broker did not answer.
+            Stop: there is no such topic.
+        """
+        ends = {part: end for part, (_, end) in self.bounds(topic).items()}
+        at_ms = int(moment.timestamp() * 1000)
+        try:
+            found = self._consumer.offsets_for_times(
+                [ck.TopicPartition(topic, part.number, at_ms) for part in ends], timeout=REQUEST_TIMEOUT_S
+            )
+        except ck.KafkaException as error:
+            raise Retry(f"looking for {moment} in {topic}: {error.args[0].str()}") from None
+        return ends | {Partition(topic, part.partition): part.offset for part in found if part.offset >= 0}
+
     def poll(self, timeout_s: float, limit: int = 500) -> Sequence[Message]:
         """Up to `limit` records, waiting at most `timeout_s` for the first."""
         raws = _available(self._consumer, timeout_s, limit)
         return [message_of(raw) for raw in raws if raw.error() is None]
+
+    def everything(self, topic: str, patience_s: float = 30.0) -> Iterator[Message]:
+        """All records that a topic holds now, partition by partition in order.
+
+        Raises:
+            Retry: nothing came for `patience_s`.
+        """
+        ends = {part: high for part, (low, high) in self.bounds(topic).items() if high > low}
+        self.assign(dict.fromkeys(ends, _BEGINNING))
+        heard_s = time.monotonic()
+        while any(self.positions().get(part, 0) < end for part, end in ends.items()):
+            messages = self.poll(0.2)
+            if messages:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > patience_s:
+                raise Retry(f"{topic} gave nothing for {patience_s:.0f} s")
+            yield from messages
 
     def positions(self) -> dict[Partition, int]:
         """Next offset to read per partition; counts transaction markers, so it reaches the end of the log."""

@@ -1,0 +1,105 @@
+"""The root of `framefuse`: mounts every command, turns errors into messages and exit codes.
+
+Exit codes: 0 done · 1 done in part (some input failed, the books do not balance) · 2 cannot be done as
+asked · 130 stopped by Ctrl-C.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from framefuse.cli import broker, run, topics
+from framefuse.cli.audit import audit
+from framefuse.cli.demo import demo
+from framefuse.cli.infer import infer
+from framefuse.cli.publish import publish
+from framefuse.errors import FramefuseError
+
+EXIT_CANNOT, EXIT_INTERRUPTED = 2, 130
+
+
+class Root(TyperGroup):
+    """Shows our errors as one line that says what to do; a traceback only with --debug."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - as the base class has it
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except FramefuseError as error:
+            if ctx.params.get("debug"):
+                raise
+            Console(stderr=True, soft_wrap=True, highlight=False).print(
+                f"[bold red]error[/]: {_plain(error)}"
+            )
+            raise typer.Exit(EXIT_CANNOT) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _plain(error: FramefuseError) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+app = typer.Typer(
+    name="framefuse",
+    cls=Root,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"framefuse {version('framefuse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Detection and depth of many cameras, joined on frame id, through Apache Kafka.
+
+    [bold]Start here[/bold]
+
+    [cyan]framefuse demo[/cyan] — all of it on this machine, with a picture at the end
+
+    [cyan]framefuse infer photo.jpg[/cyan] — one picture, without Kafka
+
+    [cyan]framefuse broker up[/cyan], [cyan]framefuse topics create[/cyan] — a real Kafka and its topics
+
+    [cyan]framefuse run detection --workers 2[/cyan] — a stage; also depth, join, object-store
+
+    [cyan]framefuse publish video.mp4 --wait[/cyan] — frames in
+
+    [cyan]framefuse watch[/cyan] — results out
+    """
+    from framefuse import logs
+
+    logs.configure(verbose=debug)
+
+
+app.command()(demo)
+app.add_typer(broker.app, name="broker")
+app.add_typer(topics.app, name="topics")
+app.command()(publish)
+app.add_typer(run.app, name="run")
+
+app.command()(infer)
+app.command()(audit)
+
+
+def main() -> None:
+    """Entry point of the program."""
+    app()

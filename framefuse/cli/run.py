@@ -1,0 +1,129 @@
+"""`framefuse run STAGE`: one command a stage, its options made from the stage's settings.
+
+Stages are found by entry point, so a user's own stage gets its command and options without any code here.
+"""
+
+import inspect
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from framefuse.cli.options import Bootstrap, Prefix
+
+_SECOND_SIGNAL_EXIT = 130
+
+
+class StageGroup(TyperGroup):
+    """The stages as subcommands, each imported only when it is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        """Every installed stage."""
+        from framefuse import plugins
+
+        return plugins.names(plugins.STAGES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        """The command of one stage."""
+        from framefuse import plugins
+
+        stage = plugins.load_stage(cmd_name)
+        single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        single.command(name=cmd_name, help=_help_of(cmd_name))(_command_for(stage))
+        command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=StageGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Run workers of a stage until Ctrl-C; start more here or on other hosts, up to the partition count.",
+)
+
+
+@app.callback()
+def stages() -> None:
+    """Run workers of a stage until Ctrl-C; start more here or on other hosts, up to the partition count."""
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and the first Ctrl-C set; the second ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if stop.is_set():
+            import os
+
+            os._exit(_SECOND_SIGNAL_EXIT)
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    return stop
+
+
+def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage of any settings
+    fields = dict(stage.settings.model_fields)
+
+    def command(**given: Any) -> None:
+        from framefuse.running import RunOptions, run_stage
+        from framefuse.settings import KafkaSettings, load
+
+        settings = load(stage.settings, **{name: given[name] for name in fields})
+        kafka = load(KafkaSettings, bootstrap=given["bootstrap"], prefix=given["prefix"])
+        options = RunOptions(given["workers"], given["metrics_host"], given["metrics_port"])
+        run_stage(stage, settings, kafka, options, stop_on_signals())
+
+    parameters = [
+        _parameter(
+            "workers", Annotated[int, typer.Option(min=1, help="Workers, as threads of this process.")], 1
+        ),
+        _parameter("bootstrap", Bootstrap, None),
+        _parameter("prefix", Prefix, None),
+        _parameter("metrics_host", Annotated[str, typer.Option(help="Where /metrics listens.")], "127.0.0.1"),
+        _parameter(
+            "metrics_port",
+            Annotated[
+                int | None, typer.Option(help="Port of /metrics; the first free from 9464 on by default.")
+            ],
+            None,
+        ),
+    ]
+    for name, field in fields.items():
+        option = typer.Option(
+            help=_described(stage.settings, name, field), rich_help_panel="Settings of the stage"
+        )
+        parameters.append(_parameter(name, Annotated[_optional(field.annotation), option], None))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _optional(annotation: Any) -> Any:  # noqa: ANN401 - None means: not given as a flag
+    return annotation | None
+
+
+def _described(settings: type[Any], name: str, field: Any) -> str:  # noqa: ANN401
+    prefix = settings.model_config.get("env_prefix", "FRAMEFUSE_")
+    default = "" if field.default is None else f" Default {field.default}."
+    return f"{field.description or name}{default} [dim]({prefix}{name.upper()})[/dim]"
+
+
+def _help_of(name: str) -> str:
+    return (
+        f"Run workers of the stage [bold]{name}[/bold] until Ctrl-C, which drains and commits; a second "
+        f"one stops at once.\n\n"
+        f"[cyan]framefuse run {name}[/cyan]\n\n"
+        f"[cyan]framefuse run {name} --workers 3 --metrics-port 9464[/cyan]"
+    )

@@ -1,0 +1,90 @@
+"""`framefuse topics create|list`: the topics on the broker, as they should be and as they are."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from framefuse.cli.options import AsJson, Bootstrap, Prefix
+
+if TYPE_CHECKING:
+    from framefuse.kafka import TopicState
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The topics of a pipeline.")
+Partitions = Annotated[
+    int,
+    typer.Option(min=1, max=10_000, help="Partitions of frames and of each topic with one record a frame."),
+]
+Replication = Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")]
+
+
+@app.command()
+def create(
+    partitions: Partitions = 4,
+    replication: Replication = 1,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Create the topics that are missing, and say what is kept for how long.
+
+    The partition count is the most workers that can share a stage; choose it for the load to come.
+
+    [cyan]framefuse topics create[/cyan]
+
+    [cyan]framefuse topics create --partitions 32 --replication 3 --bootstrap kafka:9092[/cyan]
+    """
+    from framefuse.kafka import Admin
+    from framefuse.schema_topic import SchemaTopic
+    from framefuse.settings import KafkaSettings, load
+    from schemas.topics import ALL
+
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    created = Admin(kafka).create_topics(ALL, partitions=partitions, replication=replication)
+    SchemaTopic(kafka)
+    console = Console()
+    console.print(f"{len(created)} topics created, {len(ALL) - len(created)} were there.")
+    _show(console, kafka.prefix, Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL]))
+    Admin(kafka).check_partitions()
+
+
+@app.command(name="list")
+def list_topics(as_json: AsJson = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """The topics that are there, with partitions, limits and retention.
+
+    [cyan]framefuse topics list --json[/cyan]
+    """
+    from framefuse.kafka import Admin
+    from framefuse.settings import KafkaSettings, load
+    from schemas.topics import ALL
+
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    states = Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL])
+    if as_json:
+        print(
+            json.dumps(
+                [{"name": s.name, "partitions": s.partitions, "config": dict(s.config)} for s in states]
+            )
+        )
+        return
+    _show(Console(), kafka.prefix, states)
+
+
+def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:
+    table = Table("topic", "partitions", "kept", "record at most", box=None, header_style="dim")
+    for state in states:
+        limit_mib = int(state.config["max.message.bytes"]) / (1 << 20)
+        table.add_row(
+            state.name.removeprefix(f"{prefix}."), str(state.partitions), _kept(state), f"{limit_mib:.0f} MiB"
+        )
+    console.print(table)
+
+
+def _kept(state: "TopicState") -> str:
+    if state.config["cleanup.policy"] == "compact":
+        return "the last of each key"
+    hours = int(state.config["retention.ms"]) / 3_600_000
+    size_bytes = int(state.config["retention.bytes"])
+    size = "" if size_bytes < 0 else f", at most {size_bytes / (1 << 30):.0f} GiB a partition"
+    return f"{hours:g} h{size}"
