@@ -28,6 +28,8 @@ class Batcher(Generic[T]):
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
         self._queues: dict[int, deque[_Waiting[T]]] = {}
+        self.size_bytes = 0
+        """Of all items that wait."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -36,6 +38,7 @@ class Batcher(Generic[T]):
         """Take an item in."""
         number = partition if self._policy.per_partition else _ALL
         self._queues.setdefault(number, deque()).append(_Waiting(item, size_bytes, now_s))
+        self.size_bytes += size_bytes
 
     def cut(self, now_s: float, *, pressed: bool = False) -> Sequence[T]:
         """The next batch, or nothing if none is ready.
@@ -60,6 +63,7 @@ class Batcher(Generic[T]):
     def clear(self) -> None:
         """Forget everything."""
         self._queues.clear()
+        self.size_bytes = 0
 
     def _full(self, queue: deque[_Waiting[T]]) -> bool:
         if len(queue) >= self._policy.max_records:
@@ -71,8 +75,10 @@ class Batcher(Generic[T]):
         limit, size_bytes = self._policy.max_bytes, 0
         items: list[T] = []
         while queue and len(items) < self._policy.max_records:
-            size_bytes += queue[0].size_bytes
+            size = queue[0].size_bytes
+            size_bytes += size
             if items and limit is not None and size_bytes > limit:
                 break
             items.append(queue.popleft().item)
+            self.size_bytes -= size
         return items

@@ -137,12 +137,11 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
     schemas = SchemaTopic(kafka)
     open_sink = load_sink("topic" if isinstance(stage.to, Topic) else str(stage.to))
     policy = stage.batch(settings)
-    topic_ids = Admin(kafka).topic_ids([FRAMES.name(kafka.prefix), topic])
 
     def begin(name: str, stop: threading.Event) -> Life:
         context = SinkContext(
             prefix=kafka.prefix,
-            topic_ids=topic_ids,
+            topic_ids=Admin(kafka).topic_ids([FRAMES.name(kafka.prefix), topic]),
             kafka=kafka,
             to=stage.to if isinstance(stage.to, Topic) else None,
             writer_id=name,

@@ -27,6 +27,7 @@ POLL_S = 0.2
 WATCH_INTERVAL_S = 1.0
 DRAIN_S = 30.0
 _UNWRITTEN_LIMIT_RECORDS = 512
+_LEAST_LIMIT_BYTES = 64 << 20
 ConsumerFactory = Callable[..., GroupConsumer]
 
 
@@ -82,6 +83,7 @@ class Membership:
     def __init__(self, parts: Parts, stop: threading.Event) -> None:
         self._parts, self._stop = parts, stop
         self._limit = max(2 * parts.policy.max_records, parts.policy.max_records + 4)
+        self._limit_bytes = max(2 * (parts.policy.max_bytes or 0), _LEAST_LIMIT_BYTES)
         self._changed = threading.Condition()
         self._batcher: Batcher[Started] = Batcher(parts.policy)
         self._done: deque[_Batch] = deque()
@@ -136,7 +138,7 @@ class Membership:
     def _fetch_loop(self) -> None:
         while not self._stop.is_set() and self._failure is None:
             self._move()
-            room = self._limit - self._unprocessed()
+            room = self._room()
             if room > 0:
                 self._consumer.resume(self._committed)
                 self._take(POLL_S, room)
@@ -173,13 +175,17 @@ class Membership:
         """Wait for the processor, but never so long that the group thinks we are dead."""
         with self._changed:
             self._changed.wait_for(self._has_news, 1.0)
-            still_full = len(self._batcher) >= self._limit
+            still_full = self._full()
         if still_full and time.monotonic() - self._polled_s > 1.0:
             self._consumer.pause(self._committed)
             self._take(0.0, self._limit)
 
     def _has_news(self) -> bool:
-        return self._limit > len(self._batcher) or self._failure is not None or self._asked is not None
+        return not self._full() or self._failure is not None or self._asked is not None
+
+    def _full(self) -> bool:
+        """Whether nothing more may be read ahead; call with the lock held."""
+        return len(self._batcher) >= self._limit or self._batcher.size_bytes >= self._limit_bytes
 
     def _serve_commit(self) -> None:
         """Make the commit that the writing thread waits for; the client hangs if another thread polls."""
@@ -266,18 +272,20 @@ class Membership:
         metrics.LOST.labels(self._parts.stage).inc(overtaken.next - overtaken.first)
 
     def _drop(self) -> None:
-        """Forget what is in flight, after the write that is under way."""
+        """Forget what is in flight, after the write that is under way; one that waits for its sink gives up."""
+        self._forget()
         while not self._writing_lock.acquire(timeout=0.02):
             self._serve_commit()
-        try:
-            with self._changed:
-                self._epoch += 1
-                self._batcher.clear()
-                self._done.clear()
-                self._seek.clear()
-                self._changed.notify_all()
-        finally:
-            self._writing_lock.release()
+        self._forget()
+        self._writing_lock.release()
+
+    def _forget(self) -> None:
+        with self._changed:
+            self._epoch += 1
+            self._batcher.clear()
+            self._done.clear()
+            self._seek.clear()
+            self._changed.notify_all()
 
     # ── processing ──
 
@@ -297,7 +305,7 @@ class Membership:
             while True:
                 crowded = sum(len(batch.outputs) for batch in self._done) >= _UNWRITTEN_LIMIT_RECORDS
                 now_s = time.monotonic()
-                pressed = self._closing or len(self._batcher) >= self._limit
+                pressed = self._closing or self._full()
                 started = () if crowded else self._batcher.cut(now_s, pressed=pressed)
                 if started:
                     self._processing = len(started)
@@ -390,9 +398,10 @@ class Membership:
                 self._done.clear()
                 self._changed.notify_all()
 
-    def _unprocessed(self) -> int:
+    def _room(self) -> int:
+        """Records that may be read ahead now."""
         with self._changed:
-            return len(self._batcher)
+            return 0 if self._full() else self._limit - len(self._batcher)
 
     def _in_flight(self) -> int:
         with self._changed:
