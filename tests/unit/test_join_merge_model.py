@@ -19,6 +19,8 @@ from tests.unit.builders import START, a_record, depth_of, detections_of, origin
 
 SIDES = {Side.DETECTION: DETECTIONS.suffix, Side.DEPTH: DEPTH.suffix}
 SUFFIXES = st.sampled_from(list(SIDES.values()))
+POLLED = st.sampled_from([0, 1, 3, 20])
+"""Records that a poll brings; often all there are."""
 LIMITS = Limits(wait_s=2.0, pending_max=4, emitted_max=3)
 LATE, NEVER = "late: timed out", "lost: no record"
 OUTCOMES = {
@@ -76,32 +78,29 @@ class Joining(RuleBasedStateMachine):
 
     # What the world does.
 
-    @rule(lives=st.lists(st.booleans(), min_size=1, max_size=6))
-    def publish(self, lives: list[bool]) -> None:
-        for live in lives:
-            appended_at = START + timedelta(seconds=self.passed_s)
-            self.frames.append(origin_at(len(self.frames), live=live, appended_at=appended_at))
-
-    @rule(suffix=SUFFIXES, acts=st.lists(st.sampled_from(Act), min_size=1, max_size=10))
-    def a_stage_works(self, suffix: str, acts: list[Act]) -> None:
+    @rule(suffix=SUFFIXES, live=st.booleans(), acts=st.lists(st.sampled_from(Act), min_size=1, max_size=12))
+    def a_stage_works(self, suffix: str, live: bool, acts: list[Act]) -> None:  # noqa: FBT001
         log = self.logs[suffix]
         for act in acts:
             if act is Act.END_TRANSACTION:
                 log.append(None)
             elif act is Act.REPEAT:
                 log.extend(log[-2:-1])
-            elif self.told[suffix] < len(self.frames):
-                if act is not Act.SKIP:
+            else:
+                if self.told[suffix] == len(self.frames):
+                    self.publish(live=live)
+                if act is Act.SKIP:
+                    self.told[suffix] += 1
+                else:
                     self.tell(suffix, self.frames[self.told[suffix]], Status(act))
-                self.told[suffix] += 1
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, 3600.0]))
-    def the_clock_of_the_join_steps_back(self, seconds: float) -> None:
-        self.stepped_back_s += seconds
+    def publish(self, *, live: bool) -> None:
+        appended_at = START + timedelta(seconds=self.passed_s)
+        self.frames.append(origin_at(len(self.frames), live=live, appended_at=appended_at))
 
     # What the runtime does.
 
-    @rule(detections=st.integers(0, 8), depth=st.integers(0, 8), end=st.sampled_from(End))
+    @rule(detections=POLLED, depth=POLLED, end=st.sampled_from(End))
     def turn(self, detections: int, depth: int, end: End) -> None:
         self.poll(DETECTIONS.suffix, detections)
         self.poll(DEPTH.suffix, depth)
@@ -112,10 +111,15 @@ class Joining(RuleBasedStateMachine):
             self.uncommitted = []
             self.start()
 
-    @rule(seconds=st.sampled_from([0.1, 0.3, 1.0]), turns=st.integers(1, 10))
-    def idle(self, seconds: float, turns: int) -> None:
+    @rule(
+        step_s=st.sampled_from([0.1, 0.3, 1.0]),
+        turns=st.sampled_from([1, 5, 12]),
+        clock_steps_back_s=st.sampled_from([0.0, 0.0, 0.5, 3600.0]),
+    )
+    def idle(self, step_s: float, turns: int, clock_steps_back_s: float) -> None:
+        self.stepped_back_s += clock_steps_back_s
         for _ in range(turns):
-            self.passed_s += seconds
+            self.passed_s += step_s
             self.advance()
 
     def poll(self, suffix: str, n: int) -> None:
@@ -177,7 +181,7 @@ class Joining(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When both sides have told everything, nothing stays behind."""
-        self.publish([False])
+        self.publish(live=False)
         last = self.frames[-1]
         for suffix in SIDES.values():
             self.tell(suffix, last, Status.OK)
@@ -203,5 +207,5 @@ class Joining(RuleBasedStateMachine):
 
 TestJoining = Joining.TestCase
 TestJoining.settings = settings(
-    max_examples=int(os.environ.get("FRAMEFUSE_EXAMPLES", "100")), stateful_step_count=40, deadline=None
+    max_examples=int(os.environ.get("FRAMEFUSE_EXAMPLES", "200")), stateful_step_count=30, deadline=None
 )
