@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from framefuse.errors import BadInput, FramefuseError, Stop
+from framefuse.errors import BadInput, Retry, Stop
 from framefuse.hold_back import DEFAULT_LIMIT, Hold, HoldBack
-from framefuse.kafka import Admin, BufferFull, Delivery, Producer, group_of
+from framefuse.kafka import Admin, BufferFull, Delivery, GroupOffsets, Producer, group_of
 from framefuse.publishing import emptiest, partition_of
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 WATCHED = ("detection", "depth")
 _GROUPS_EVERY_S = 0.08
 _ENDS_EVERY_S = 0.5
+_FIRST_LOOK_S = 10.0
 _POLL_S = 0.1
 _WAIT_S = 0.1
 
@@ -50,8 +51,8 @@ class Outlet:
         """
         self.settings, self.live = settings, live
         self._topic, self._states = FRAMES.name(settings.prefix), STREAM_STATES.name(settings.prefix)
-        self._admin = Admin(settings)
-        self.partitions = self._admin.partition_count(self._topic)
+        self.partitions = Admin(settings).partition_count(self._topic)
+        self._groups = {stage: GroupOffsets(settings, group_of(settings, stage)) for stage in WATCHED}
         self._hold_back = HoldBack(limit=0 if live else in_flight)
         self._changed = threading.Condition()
         self._interrupted = False
@@ -61,7 +62,7 @@ class Outlet:
         self._trouble: str | None = None
         self._streams_on = [0] * self.partitions
         self._producer = Producer(settings, live=live, client_id="framefuse-publisher")
-        self._look()
+        self._first_look()
         self._threads = [threading.Thread(target=self._serve, name="framefuse-deliveries", daemon=True)]
         if not live and in_flight:
             self._threads.append(threading.Thread(target=self._watch, name="framefuse-lag", daemon=True))
@@ -176,6 +177,8 @@ class Outlet:
         self._closed.set()
         for thread in self._threads:
             thread.join(timeout_s)
+        for group in self._groups.values():
+            group.close()
         self._producer.close(timeout_s)
 
     def _serve(self) -> None:
@@ -187,16 +190,26 @@ class Outlet:
             try:
                 self._look()
                 self._trouble = None
-            except FramefuseError as error:
-                self._trouble = str(error)
+            except Retry as error:
+                self._trouble = f"the broker does not say how far the workers are ({error})"
+
+    def _first_look(self) -> None:
+        """The broker may have to elect leaders and load a group first."""
+        give_up_s = time.monotonic() + _FIRST_LOOK_S
+        while True:
+            try:
+                return self._look()
+            except Retry:
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(_WAIT_S)
 
     def _look(self) -> None:
+        every = range(self.partitions)
         if time.monotonic() - self._ends_at_s >= _ENDS_EVERY_S:
-            self._ends = self._admin.end_offsets(self._topic)
+            self._ends = self._groups[WATCHED[0]].ends(self._topic, every)
             self._ends_at_s = time.monotonic()
-        offsets = {
-            stage: self._admin.group_offsets(group_of(self.settings, stage), self._topic) for stage in WATCHED
-        }
+        offsets = {stage: group.committed(self._topic, every) for stage, group in self._groups.items()}
         now_s = time.monotonic()
         with self._changed:
             for partition, end in self._ends.items():

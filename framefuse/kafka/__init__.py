@@ -3,6 +3,7 @@
 from framefuse.kafka.admin import Admin, TopicState
 from framefuse.kafka.connection import group_of, resolve_bootstrap
 from framefuse.kafka.consumer import Assignment, GroupConsumer, Overtaken
+from framefuse.kafka.group_offsets import GroupOffsets
 from framefuse.kafka.messages import Delivery, Message
 from framefuse.kafka.producer import BufferFull, Producer
 from framefuse.kafka.reader import Reader
@@ -15,6 +16,7 @@ __all__ = [
     "Delivery",
     "Fenced",
     "GroupConsumer",
+    "GroupOffsets",
     "Message",
     "Outgoing",
     "Overtaken",

@@ -1,5 +1,6 @@
 """Topics, groups and offsets as an operator sees them."""
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from framefuse.errors import BrokerUnavailable, PartitionCountMismatch, Stop
+from framefuse.errors import BrokerUnavailable, PartitionCountMismatch, Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.kafka.group_offsets import GroupOffsets
 from framefuse.settings import KafkaSettings
 from schemas.topics import ALL, Topic
-
 
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -99,6 +100,7 @@ class Admin:
         ]
         if new:
             self._await(self._client.create_topics(new, request_timeout=30.0))
+            self._until_led([topic.topic for topic in new])
         return [topic.topic for topic in new]
 
     def topic_states(self, names: Sequence[str]) -> list[TopicState]:
@@ -128,13 +130,8 @@ class Admin:
 
     def group_offsets(self, group: str, topic: str) -> dict[int, int]:
         """Committed offset per partition; partitions without one are left out."""
-        request = [ck.ConsumerGroupTopicPartitions(group)]
-        answer = self._await(self._client.list_consumer_group_offsets(request))[group]
-        return {
-            part.partition: part.offset
-            for part in answer.topic_partitions
-            if part.topic == topic and part.offset >= 0 and part.error is None
-        }
+        with GroupOffsets(self._settings, group) as offsets:
+            return offsets.committed(topic, range(self.partition_count(topic)))
 
     def group_members(self, group: str) -> int:
         """Number of live members of a consumer group; 0 if there is none."""
@@ -142,6 +139,19 @@ class Admin:
             return len(self._await(self._client.describe_consumer_groups([group]))[group].members)
         except Stop:
             return 0
+
+    def _until_led(self, names: Sequence[str]) -> None:
+        # The controller says "created"; other brokers, and leaders, know of it some tenths of a second later.
+        give_up_s = time.monotonic() + REQUEST_TIMEOUT_S
+        while True:
+            try:
+                for name in names:
+                    self.end_offsets(name)
+                return
+            except (Retry, Stop):
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(0.02)
 
     def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
         request = {ck.TopicPartition(topic, number): spec for number in range(self.partition_count(topic))}
@@ -156,6 +166,8 @@ class Admin:
         except ck.KafkaException as error:
             if error.args[0].code() in (ck.KafkaError._TRANSPORT, ck.KafkaError._TIMED_OUT):
                 raise self._unavailable(error) from None
+            if error.args[0].retriable():
+                raise Retry(f"{self._bootstrap}: {error.args[0].str()}") from None
             raise Stop(f"{self._bootstrap}: {error.args[0].str()}") from None
         except TimeoutError:
             raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s") from None

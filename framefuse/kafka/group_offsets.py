@@ -1,0 +1,76 @@
+"""What a group has committed, and where its topic ends, as seen from outside the group.
+
+By a consumer that never joins: the admin client's request for the same crashes the whole process while the
+broker is still loading the group's coordinator (librdkafka 2.16: `rd_kafka_handle_OffsetFetch` takes the
+client for a member of a group).
+"""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import confluent_kafka as ck
+
+from framefuse.errors import Retry
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.settings import KafkaSettings
+
+_LATEST = -1
+
+
+class GroupOffsets:
+    """Reads the offsets of one group; a context manager."""
+
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
+        self.group = group
+        # Reading uncommitted: an open transaction of the group does not make the broker hesitate.
+        self._consumer = ck.Consumer(
+            client_config(settings, "framefuse-lag")
+            | {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        )
+
+    def committed(
+        self, topic: str, partitions: Iterable[int], *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> dict[int, int]:
+        """Committed offset per partition; partitions without one are left out.
+
+        Raises:
+            Retry: the broker did not answer.
+        """
+        asked = [ck.TopicPartition(topic, number) for number in partitions]
+        try:
+            found = self._consumer.committed(asked, timeout=timeout_s)
+        except ck.KafkaException as error:
+            raise Retry(f"offsets of {self.group}: {error.args[0].str()}") from None
+        return _offsets(found)
+
+    def ends(
+        self, topic: str, partitions: Iterable[int], *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> dict[int, int]:
+        """Next offset of each partition of the topic, whoever reads it; unknown ones are left out.
+
+        Raises:
+            Retry: the broker did not answer.
+        """
+        asked = [ck.TopicPartition(topic, number, _LATEST) for number in partitions]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=timeout_s)
+        except ck.KafkaException as error:
+            raise Retry(f"ends of {topic}: {error.args[0].str()}") from None
+        return _offsets(found)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _offsets(parts: Iterable[ck.TopicPartition]) -> dict[int, int]:
+    return {part.partition: part.offset for part in parts if part.error is None and part.offset >= 0}
