@@ -3,6 +3,7 @@
 What happens is in `framefuse.inline`, what is shown in `infer_view`.
 """
 
+import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -69,6 +70,7 @@ def infer(
     from framefuse.cli.infer_view import Wanted, show
     from framefuse.inline import open_inline
 
+    logging.getLogger("framefuse.onnx").setLevel(logging.WARNING)  # each result names its provider
     flags: dict[str, dict[str, object]] = {
         OneStage.DETECTION: {
             "model": detection_model,
