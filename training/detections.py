@@ -1,4 +1,4 @@
-"""From a detector's output to a list of objects: threshold and non-maximum suppression in numpy.
+"""From a detector's output to a list of objects, by the very code of the detection stage.
 
 Rows are arrays of float32, one object or box a row.
 """
@@ -8,21 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framefuse.errors import ModelUnusable
+from processors.detection.decode import candidates, suppress
+
 Rows = NDArray[np.floating[Any]]
 LOWEST_SCORE = 0.02
 SAME_LABEL_IOU = 0.55
 ANY_LABEL_IOU = 0.75
-_MOST = 60
-
-
-def overlaps(a: Rows, b: Rows) -> Rows:
-    """Intersection over union of n corner boxes with m others, n×m."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:4], b[None, :, 2:4])
-    shared = np.prod((high - low).clip(0), axis=-1)
-    area_a, area_b = (np.prod(boxes[:, 2:4] - boxes[:, :2], axis=-1) for boxes in (a, b))
-    share: Rows = shared / (area_a[:, None] + area_b[None] - shared + 1e-9)
-    return share
+MOST_OBJECTS = 100
 
 
 def keep_best(output: Rows, size: tuple[int, int], *, lowest: float = LOWEST_SCORE) -> Rows:
@@ -35,19 +28,22 @@ def keep_best(output: Rows, size: tuple[int, int], *, lowest: float = LOWEST_SCO
 
     Returns:
         k×6: corners in pixels, score, class.
+
+    Raises:
+        ModelUnusable: the output holds numbers that are not finite.
     """
-    scores, classes = output[4:].max(axis=0), output[4:].argmax(axis=0)
-    order = np.flatnonzero(scores > lowest)
-    order = order[np.argsort(-scores[order], kind="stable")][:200]
-    centre, half = output[:2, order].T, output[2:4, order].T / 2
-    corners = np.concatenate([centre - half, centre + half], axis=1)
-    corners[:, [0, 2]] = corners[:, [0, 2]].clip(0, size[0])
-    corners[:, [1, 3]] = corners[:, [1, 3]].clip(0, size[1])
-    rows = np.column_stack([corners, scores[order], classes[order]]).astype(np.float32)
-    limit = np.where(rows[:, None, 5] == rows[None, :, 5], SAME_LABEL_IOU, ANY_LABEL_IOU)
-    rivals = overlaps(rows, rows) >= limit
-    alive = np.ones(len(rows), np.bool_)
-    for index in range(len(rows)):
-        if alive[index]:
-            alive[index + 1 :] &= ~rivals[index, index + 1 :]
-    return rows[alive][:_MOST]
+    found = candidates(output, lowest)
+    if found is None:
+        raise ModelUnusable("the detector gave numbers that are not finite: train it again")
+    kept = suppress(found, iou=SAME_LABEL_IOU, iou_any_label=ANY_LABEL_IOU, max_det=MOST_OBJECTS)
+    corners = np.clip(kept.boxes, 0, np.array([*size, *size], np.float32))
+    return np.column_stack([corners, kept.scores, kept.class_ids]).astype(np.float32)
+
+
+def overlaps(box: Rows, others: Rows) -> Rows:
+    """Intersection over union of one corner box with n others, n."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:4], others[:, 2:4])
+    shared = np.prod((high - low).clip(0), axis=-1)
+    areas = np.prod(others[:, 2:4] - others[:, :2], axis=-1)
+    share: Rows = shared / (np.prod(box[2:4] - box[:2]) + areas - shared + 1e-9)
+    return share

@@ -12,12 +12,13 @@ from torch import nn
 from producers.synthetic import LABELS
 from training.detections import ANY_LABEL_IOU, SAME_LABEL_IOU, keep_best
 from training.nets import DepthNet, Detector
-from training.onnx_files import DEPTH, DETECTOR, SUMS, OnnxModel, sha256
+from training.onnx_files import DEPTH, DETECTOR, SUMS, TimedModel, sha256
 from training.referee import judge
 from training.samples import Shards
 from training.shards import CALIBRATION, HEIGHT, WIDTH
 
 OPSET = 17
+SKY_M = 80
 _BOTH = {
     "author": "framefuse",
     "license": "Apache-2.0",
@@ -50,7 +51,8 @@ def export_depth(checkpoint: Path, target: Path = DEPTH) -> None:
         "unit": "m",
         "scale": "1",
         "offset": "0",
-        "description": "Demo depth for synthetic scenes, metres along the view; sky is 100",
+        "far": str(SKY_M),
+        "description": "Demo depth for synthetic scenes, metres along the view",
     }
     _describe(target, _BOTH | about)
 
@@ -112,7 +114,7 @@ def _describe(target: Path, about: dict[str, str]) -> None:
 
 
 def _choose_threshold(target: Path, data: Path) -> float:
-    model, shards = OnnxModel(target), Shards(data, CALIBRATION)
+    model, shards = TimedModel(target), Shards(data, CALIBRATION)
     indices = range(len(shards))
     found = [keep_best(model.run(shards.image(index)), (WIDTH, HEIGHT)) for index in indices]
     return judge(found, [shards.objects(index) for index in indices], min_side_px=6).best_threshold()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from training.tasks import Task
 
-BATCH = 16
+BATCH = 8
 _PEAK_RATE = 2e-3
 _WARM_UP = 150
 _AVERAGE = 0.998
@@ -83,7 +83,7 @@ class Fit:
         matrices = [p for p in task.net.parameters() if p.ndim > 1]
         vectors = [p for p in task.net.parameters() if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": 0.02}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=_PEAK_RATE, betas=(0.9, 0.99))
+        self.optimiser = torch.optim.AdamW(groups, lr=_PEAK_RATE, betas=(0.9, 0.99), fused=True)
 
     @property
     def checkpoint(self) -> Path:
@@ -139,13 +139,7 @@ class Fit:
 
     def _follow(self) -> None:
         keep = min(_AVERAGE, (1 + self.iteration) / (10 + self.iteration))
-        pairs = zip(self.average.state_dict().values(), self.task.net.state_dict().values(), strict=True)
-        with torch.no_grad():
-            for mean, value in pairs:
-                if mean.dtype.is_floating_point:
-                    mean.lerp_(value, 1 - keep)
-                else:
-                    mean.copy_(value)
+        torch._foreach_lerp_(_numbers(self.average), _numbers(self.task.net), 1 - keep)
 
     def _report(self, losses: list[dict[str, float]]) -> None:
         entry: dict[str, float] = {
@@ -183,6 +177,12 @@ class Fit:
         self.optimiser.load_state_dict(state["optimiser"])
         self.iteration = int(state["iteration"])
         self.clock.spend(float(state["core_s"]), float(state["wall_s"]))
+
+
+def _numbers(net: nn.Module) -> list[Tensor]:
+    """Weights and running statistics; counters need no average."""
+    values: list[Tensor] = [value for value in net.state_dict().values() if value.dtype.is_floating_point]
+    return values
 
 
 def _compiled(task: Task) -> Callable[[Tensor], tuple[Tensor, ...]]:

@@ -4,6 +4,7 @@ Splits have seeds of their own, far apart, so no world is ever in two of them. A
 plain `.npy` files; a finished one is never drawn again.
 """
 
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,8 @@ def draw_split(folder: Path, split: Split, *, workers: int, plain: bool = False)
         first = number * SHARD
         if not target.exists():
             jobs.append((target, split.first_seed + first, min(SHARD, split.count - first), plain))
-    with ProcessPoolExecutor(workers) as pool, Progress() as progress:
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=fresh) as pool, Progress() as progress:
         task = progress.add_task(f"scenes: {split.name}", total=len(jobs))
         for done in as_completed([pool.submit(_draw_shard, *job) for job in jobs]):
             done.result()

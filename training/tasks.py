@@ -28,6 +28,7 @@ class Task(Protocol):
 
     name: str
     net: nn.Module
+    shards: Shards
 
     def predict(self, net: nn.Module, pictures: Tensor) -> tuple[Tensor, ...]:
         """The part of the net that may be compiled: pictures to raw outputs."""

@@ -12,7 +12,7 @@ import numpy as np
 from producers.synthetic import View, render
 from training.detections import Rows, keep_best, overlaps
 from training.measures import FARTHEST_M
-from training.onnx_files import OnnxModel
+from training.onnx_files import TimedModel
 from training.shards import HEIGHT, WIDTH
 
 SECONDS = 10.0
@@ -50,8 +50,10 @@ class _Tracks:
     before: dict[int, Rows]
 
 
-def steadiness(detector: OnnxModel, depth: OnnxModel, seeds: Sequence[int]) -> Steadiness:
-    """Run both models over the streams of some seeds."""
+def steadiness(
+    detector: TimedModel, depth: TimedModel, seeds: Sequence[int], *, seconds: float = SECONDS
+) -> Steadiness:
+    """Run both models over the first `seconds` of the streams of some seeds."""
     hits: list[bool] = []
     kept: list[bool] = []
     shifts: list[float] = []
@@ -59,7 +61,7 @@ def steadiness(detector: OnnxModel, depth: OnnxModel, seeds: Sequence[int]) -> S
     for seed in seeds:
         tracks = _Tracks(hits, kept, shifts, {})
         last_scale: float | None = None
-        for number in range(int(SECONDS * FRAMES_PER_S)):
+        for number in range(int(seconds * FRAMES_PER_S)):
             view = render(seed, number / FRAMES_PER_S, WIDTH, HEIGHT)
             _follow(
                 tracks, view, keep_best(detector.run(view.image), (WIDTH, HEIGHT), lowest=detector.confidence)
@@ -102,12 +104,12 @@ def _match(box: Rows, class_id: int, found: Rows) -> Rows | None:
     rows = found[found[:, 5] == class_id]
     if not len(rows):
         return None
-    shared = overlaps(box[None], rows)[0]
+    shared = overlaps(box, rows)
     best = int(shared.argmax())
     return np.asarray(rows[best, :4] - box, np.float32) if shared[best] >= _SAME_IOU else None
 
 
-def _scale(view: View, depth: OnnxModel) -> float:
+def _scale(view: View, depth: TimedModel) -> float:
     metres = depth.run(view.image)[0]
     valid = view.depth_m < FARTHEST_M
     return float(np.median(view.depth_m[valid] / metres[valid]))
