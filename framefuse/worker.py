@@ -272,7 +272,7 @@ class Membership:
         metrics.LOST.labels(self._parts.stage).inc(overtaken.next - overtaken.first)
 
     def _drop(self) -> None:
-        """Forget what is in flight, after the write that is under way; one that waits for its sink gives up."""
+        """Forget what is in flight, after the write under way; one that waits for its sink gives up."""
         self._forget()
         while not self._writing_lock.acquire(timeout=0.02):
             self._serve_commit()
