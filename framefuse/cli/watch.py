@@ -1,0 +1,119 @@
+"""`framefuse watch`: results as they come, as a table, as lines, as JSON, or as a film."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from framefuse.cli.options import AsJson, Bootstrap, Prefix
+from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
+from framefuse.errors import BadInput
+
+if TYPE_CHECKING:
+    from framefuse.cli.screen import View
+    from framefuse.result_film import ResultFilm
+    from framefuse.settings import KafkaSettings
+    from framefuse.subscribing import ResultSubscriber
+    from framefuse.watching import Watch
+
+_POLL_S = 0.1
+
+StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the results of this stream.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="End after this many results.")]
+FromStart = Annotated[
+    bool, typer.Option("--from-start", help="Begin with the oldest result that is kept, not with the next.")
+]
+Save = Annotated[
+    Path | None,
+    typer.Option("--save", dir_okay=False, help="Write an mp4 of the results too; needs --stream."),
+]
+
+
+def watch(
+    *,
+    stream: StreamOption = None,
+    as_json: AsJson = False,
+    limit: Limit = None,
+    from_start: FromStart = False,
+    save: Save = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Watch results come in: rates, latency, what was seen how far away, and how each stage keeps up.
+
+    A live table in a terminal; one line a result where it is piped, and with --json one object a result,
+    under the names of the Fused record without the bytes of its map. Latency is from the frame's append to
+    its outcome. Ctrl-C ends it, and the film, with exit status 130; --limit ends it with 0.
+
+    [cyan]framefuse watch[/cyan]
+
+    [cyan]framefuse watch --stream gate --json | jq .objects[].label[/cyan]
+
+    [cyan]framefuse watch --stream gate --from-start --limit 200 --save gate.mp4[/cyan]
+    """
+    from framefuse.settings import KafkaSettings, load
+    from framefuse.standing import frames_to_come
+    from framefuse.subscribing import ResultSubscriber, Start
+    from framefuse.watching import Watch
+
+    if save is not None and stream is None:
+        raise BadInput("--save films one stream: say which with --stream")
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    with terminated_like_interrupted(), ExitStack() as stack:
+        start = Start.BEGINNING if from_start else Start.NOW
+        results = stack.enter_context(ResultSubscriber(start=start, settings=kafka))
+        known = Watch({} if from_start else frames_to_come(kafka), stream=stream)
+        view = stack.enter_context(_view(kafka, known, as_json=as_json))
+        film = stack.enter_context(_film(save, kafka)) if save else None
+        try:
+            _follow(results, known, view, film, limit)
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _follow(
+    results: "ResultSubscriber", known: "Watch", view: "View", film: "ResultFilm | None", limit: int | None
+) -> None:
+    shown = 0
+    while limit is None or shown < limit:
+        fused = results.get(_POLL_S)
+        if fused is not None and known.add(fused, datetime.now(UTC)):
+            shown += 1
+            if film is not None:
+                film.add(fused)
+            view.result(fused)
+        view.refresh()
+
+
+@contextmanager
+def _view(kafka: "KafkaSettings", known: "Watch", *, as_json: bool) -> "Iterator[View]":
+    from framefuse.cli.screen import JsonLines, Lines, Screen
+    from framefuse.kafka import resolve_bootstrap
+    from framefuse.standing import StandingWatch
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if as_json:
+        yield JsonLines()
+    elif not console.is_terminal:
+        yield Lines(console)
+    else:
+        title = f"{kafka.prefix} at {resolve_bootstrap(kafka)}"
+        with StandingWatch(kafka) as standing, Screen(console, known, standing, title) as screen:
+            yield screen
+
+
+@contextmanager
+def _film(path: Path, kafka: "KafkaSettings") -> "Iterator[ResultFilm]":
+    from framefuse.result_film import ResultFilm
+
+    with ResultFilm(path, kafka) as film:
+        yield film
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors.print(f"{path}: {film.written} pictures" if film.written else f"{path}: no picture, so no film")
+    if film.without_picture:
+        errors.print(f"{film.without_picture} results are not in it: their pictures are gone or unreadable")

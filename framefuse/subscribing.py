@@ -1,0 +1,240 @@
+"""`ResultSubscriber`: the results of a pipeline, one after the other, each exactly as the join committed it.
+
+    with ResultSubscriber(streams="gate") as results:
+        for fused in results:
+            print(fused.sequence, fused.outcome, [found.label for found in fused.objects])
+
+The command line watches through the same class.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from framefuse.errors import BadInput, Retry
+from framefuse.intake import Intake
+from framefuse.kafka import Assignment, GroupConsumer, Message, Overtaken, Reader
+from framefuse.schema_topic import SchemaTopic
+from framefuse.settings import KafkaSettings, load
+from framefuse.types import Partition
+from schemas.records import Fused
+from schemas.topics import FUSED
+
+log = logging.getLogger("framefuse.subscribing")
+_PREFETCH_RECORDS = 50
+_FETCH_LIMIT = 100
+_WAKE_S = 0.5
+
+
+class Start(StrEnum):
+    """Where a subscriber without a group begins."""
+
+    NOW = "now"
+    BEGINNING = "beginning"
+
+
+class _Entry(NamedTuple):
+    """One record that was fetched; `fused` is None where it is of another stream or unreadable."""
+
+    partition: Partition
+    next: int
+    fused: Fused | None
+
+
+class ResultSubscriber:
+    """The results of some streams, in order within each partition. Not safe for use by several threads.
+
+    Iterate it, or ask with `get`. Each result is given once to a subscriber without a group. The members of a
+    group share the partitions, and a member that comes back goes on where the group was: what was given last
+    and not followed by another `get` before a crash is given again.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: str | Collection[str] | None = None,
+        start: Start | datetime | None = None,
+        group: str | None = None,
+        settings: KafkaSettings | None = None,
+    ) -> None:
+        """Connect.
+
+        Args:
+            streams: only these stream ids; all of them unless given.
+            start: `Start.NOW` unless given, `Start.BEGINNING`, or the first result of that moment or later
+                (timezone-aware).
+            group: name of a consumer group, which starts at the beginning once and then goes on.
+            settings: where the broker is; from the environment and `framefuse.yaml` when not given.
+
+        Raises:
+            BadInput: both a start and a group, or a moment without timezone.
+            BrokerUnavailable: no broker is set or running.
+            Retry: the broker does not answer.
+            Stop: there are no topics.
+        """
+        if group is not None and start is not None:
+            raise BadInput("a group goes on where it was: give either start or group")
+        if isinstance(start, datetime) and start.tzinfo is None:
+            raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
+        self._streams = frozenset([streams] if isinstance(streams, str) else streams or ())
+        kafka = settings or load(KafkaSettings)
+        schemas = SchemaTopic(kafka, announce=False)
+        self._intake = Intake(Fused, schemas.book, schemas.refresh)
+        self._log: _Log = (
+            _GroupLog(kafka, group) if group is not None else _PlainLog(kafka, start or Start.NOW)
+        )
+        self._fetched: deque[_Entry] = deque()
+        self._given: _Entry | None = None
+        self._done: dict[Partition, int] = {}
+        self._closed = False
+        self.unreadable = 0
+        """Records that could not be decoded; they are logged and left out."""
+
+    def get(self, timeout_s: float | None = None) -> Fused | None:
+        """The next result; None if there is none within `timeout_s`. The one before counts as processed.
+
+        Raises:
+            Stop: the broker refuses us, or the topic is gone.
+        """
+        self._count_given()
+        give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._closed:
+            while self._fetched:
+                entry = self._fetched.popleft()
+                if entry.fused is not None:
+                    self._given = entry
+                    return entry.fused
+                self._done[entry.partition] = entry.next
+            wait_s = _WAKE_S if give_up_s is None else min(_WAKE_S, give_up_s - time.monotonic())
+            self._fetch(max(0.0, wait_s))
+            if not self._fetched and give_up_s is not None and time.monotonic() >= give_up_s:
+                break
+        return None
+
+    def close(self) -> None:
+        """Disconnect; the last given result counts as processed."""
+        if not self._closed:
+            self._closed = True
+            self._count_given()
+            self._log.close(self._done)
+
+    def __iter__(self) -> Iterator[Fused]:
+        while (fused := self.get()) is not None:
+            yield fused
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._given = None
+        self.close()
+
+    def _count_given(self) -> None:
+        if self._given is not None:
+            self._done[self._given.partition] = self._given.next
+            self._given = None
+
+    def _fetch(self, timeout_s: float) -> None:
+        messages = self._log.poll(timeout_s, self._done)
+        self._done = {}
+        self._fetched.extend(self._entry(message) for message in messages)
+
+    def _entry(self, message: Message) -> _Entry:
+        place = Partition(message.topic, message.partition)
+        taken = self._intake.take(message, received_s=0.0)
+        if taken.record is None:
+            self.unreadable += 1
+            reason = taken.refusal.reason if taken.refusal else ""
+            log.warning("%s-%d@%d left out: %s", place.topic, place.number, message.offset, reason)
+            return _Entry(place, message.offset + 1, None)
+        fused = taken.record.value
+        wanted = not self._streams or fused.stream_id in self._streams
+        return _Entry(place, message.offset + 1, fused if wanted else None)
+
+
+class _Log(Protocol):
+    """Where records come from."""
+
+    def poll(self, timeout_s: float, done: Mapping[Partition, int]) -> list[Message]:
+        """Some records; everything before the offsets `done` has been processed."""
+
+    def close(self, done: Mapping[Partition, int]) -> None:
+        """Disconnect."""
+
+
+class _PlainLog:
+    """All partitions, and no trace on the broker."""
+
+    def __init__(self, settings: KafkaSettings, start: Start | datetime) -> None:
+        topic = FUSED.name(settings.prefix)
+        self._reader = Reader(settings, prefetch=_PREFETCH_RECORDS, client_id="framefuse-subscriber")
+        if isinstance(start, datetime):
+            offsets = self._reader.offsets_at(topic, start)
+        else:
+            bounds = self._reader.bounds(topic)
+            offsets = {part: at[start is Start.NOW] for part, at in bounds.items()}
+        self._reader.assign(offsets)
+
+    def poll(self, timeout_s: float, done: Mapping[Partition, int]) -> list[Message]:
+        del done
+        return list(self._reader.poll(timeout_s, _FETCH_LIMIT))
+
+    def close(self, done: Mapping[Partition, int]) -> None:
+        del done
+        self._reader.close()
+
+
+class _GroupLog:
+    """This member's share of the partitions; a lost membership is made anew."""
+
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
+        self._settings, self._group = settings, group
+        self._consumer = self._join()
+
+    def poll(self, timeout_s: float, done: Mapping[Partition, int]) -> list[Message]:
+        try:
+            # Before the poll: it may hand our partitions to another member.
+            self._consumer.commit(done)
+            return list(self._consumer.poll(timeout_s, _FETCH_LIMIT))
+        except Retry as error:
+            log.warning("%s: joins again: %s", self._group, error)
+            self._consumer.close()
+            time.sleep(min(error.retry_after_s, max(timeout_s, 0.1)))
+            self._consumer = self._join()
+            return []
+
+    def close(self, done: Mapping[Partition, int]) -> None:
+        try:
+            self._consumer.commit(done)
+        except Retry as error:
+            log.warning("%s: what was processed last will be given again: %s", self._group, error)
+        self._consumer.close()
+
+    def _join(self) -> GroupConsumer:
+        return GroupConsumer(
+            self._settings,
+            self._group,
+            [FUSED.name(self._settings.prefix)],
+            client_id="framefuse-subscriber",
+            on_assigned=self._assigned,
+            on_revoked=self._revoked,
+            on_overtaken=self._overtaken,
+            prefetch_records=_PREFETCH_RECORDS,
+        )
+
+    def _assigned(self, starts: Mapping[Partition, Assignment]) -> None:
+        """Nothing to prepare: the consumer starts where the group was."""
+
+    def _revoked(self, parts: frozenset[Partition]) -> None:
+        """Nothing to give back: what was processed has been committed before the poll."""
+
+    def _overtaken(self, gap: Overtaken) -> None:
+        log.warning("%s: retention removed %d results unread", self._group, gap.next - gap.first)

@@ -1,0 +1,144 @@
+"""What a watcher knows: each stream's results lately, the ledger since it began, the lag of each stage. Pure.
+
+Time comes in as an argument.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from framefuse.ledger import Ledger, Tally
+from schemas.records import UNREADABLE, Fused, Outcome
+
+RATE_WINDOW = timedelta(seconds=5)
+OLD = timedelta(minutes=1)
+"""A result that is read so long after it was made tells nothing of the rate."""
+LATENCY_RECORDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StageLag:
+    """How far one stage is behind its input."""
+
+    stage: str
+    workers: int
+    behind: int | None
+    """Records it has not read; None before it ever committed."""
+
+
+@dataclass(slots=True)
+class StreamWatch:
+    """One stream as its results come in."""
+
+    stream_id: str
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    last: Fused | None = None
+    _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCY_RECORDS))
+    _arrivals: deque[datetime] = field(default_factory=deque)
+
+    def add(self, fused: Fused, now: datetime) -> None:
+        """Take a result."""
+        self.outcomes[fused.outcome] += 1
+        self.last = fused
+        self._latencies_ms.append(latency_ms(fused))
+        if now - fused.fused_at < OLD:
+            self._arrivals.append(now)
+        self._forget(now)
+
+    @property
+    def frames(self) -> int:
+        """Results so far."""
+        return self.outcomes.total()
+
+    def per_second(self, now: datetime) -> float:
+        """Results a second, over the last few seconds."""
+        self._forget(now)
+        if len(self._arrivals) < 2:
+            return 0.0
+        # A stream that has just begun is divided by the time it has lasted.
+        return len(self._arrivals) / max((now - self._arrivals[0]).total_seconds(), 1.0)
+
+    def quiet(self, now: datetime) -> timedelta | None:
+        """How old the last result is, when none came lately."""
+        self._forget(now)
+        return now - self.last.fused_at if self.last and not self._arrivals else None
+
+    def latency_ms(self, share: float) -> float | None:
+        """The latency that this share (0 to 1) of the last results stayed below."""
+        if not self._latencies_ms:
+            return None
+        ordered = sorted(self._latencies_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    def _forget(self, now: datetime) -> None:
+        while self._arrivals and self._arrivals[0] < now - RATE_WINDOW:
+            self._arrivals.popleft()
+
+
+class Watch:
+    """All streams, and the ledger since the beginning."""
+
+    def __init__(self, first: Mapping[int, int] | None = None, *, stream: str | None = None) -> None:
+        """Begin.
+
+        Args:
+            first: by partition, the first frame whose result is to come; without, the first that comes.
+            stream: show only this one; the ledger is still of all.
+        """
+        self.streams: dict[str, StreamWatch] = {}
+        self._stream = stream
+        self._tally = Tally()
+        self._next = dict(first or {})
+        self._records = 0
+
+    def add(self, fused: Fused, now: datetime) -> bool:
+        """Take a result; whether it is of a stream that is shown."""
+        self._tally.add(fused)
+        self._records += 1
+        at = fused.frame
+        self._next[at.partition] = max(self._next.get(at.partition, 0), at.offset + 1)
+        if self._stream not in (None, fused.stream_id):
+            return False
+        watch = self.streams.setdefault(fused.stream_id, StreamWatch(fused.stream_id))
+        watch.add(fused, now)
+        return True
+
+    def ledger(self, bounds: Mapping[int, tuple[int, int]]) -> Ledger:
+        """The ledger since the beginning.
+
+        Args:
+            bounds: first and next offset of each partition of `frames`.
+        """
+        in_flight = sum(max(0, end - self._next.get(part, first)) for part, (first, end) in bounds.items())
+        return self._tally.ledger(self._records + in_flight, in_flight)
+
+    def by_name(self) -> Sequence[StreamWatch]:
+        """The streams in order of their names; frames that nobody could read come last."""
+        return sorted(self.streams.values(), key=lambda one: (one.stream_id == UNREADABLE, one.stream_id))
+
+
+def latency_ms(fused: Fused) -> float:
+    """From the frame's append to its outcome."""
+    return (fused.fused_at - fused.frame.appended_at).total_seconds() * 1000
+
+
+def objects_in_words(fused: Fused, *, width: int | None = None) -> str:
+    """What was seen where, such as `car 7.3 m, person 3.1 m, 2 more`; nearest first where that is known.
+
+    Args:
+        fused: a result.
+        width: letters at most, as long as that leaves room for one object.
+    """
+    unit = fused.map.unit if fused.map else ""
+    far = float("inf")
+    nearest_first = sorted(fused.objects, key=lambda one: one.depth.median if unit and one.depth else far)
+    words = [
+        f"{one.label} {one.depth.median:.1f} {unit}" if unit and one.depth else one.label
+        for one in nearest_first
+    ]
+    for shown in range(len(words), 1, -1):
+        text = ", ".join(words[:shown] + ([f"{len(words) - shown} more"] if shown < len(words) else []))
+        if width is None or len(text) <= width:
+            return text
+    return words[0] + (f", {len(words) - 1} more" if len(words) > 1 else "") if words else ""
