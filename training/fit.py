@@ -90,7 +90,7 @@ class Fit:
         """Where the state lies."""
         return self.folder / f"{self.task.name}.pt"
 
-    def run(self, samples: int) -> None:
+    def run(self) -> None:
         """Go on until the budget is spent."""
         self._resume()
         precision = best_precision(self.task)
@@ -99,7 +99,7 @@ class Fit:
         saved, scored, losses = self.clock.core_s, self.clock.core_s, []
         while self.clock.share() < 1:
             core, wall = time.process_time(), time.monotonic()
-            losses.append(self._step(predict, precision, samples))
+            losses.append(self._step(predict, precision))
             self.clock.spend(time.process_time() - core, time.monotonic() - wall)
             if self.clock.core_s - saved > _CHECKPOINT_S:
                 self._save()
@@ -111,13 +111,13 @@ class Fit:
         self._report(losses)
 
     def _step(
-        self, predict: Callable[[Tensor], tuple[Tensor, ...]], precision: torch.dtype, samples: int
+        self, predict: Callable[[Tensor], tuple[Tensor, ...]], precision: torch.dtype
     ) -> dict[str, float]:
         rate = _PEAK_RATE * min(1.0, (self.iteration + 1) / _WARM_UP)
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.clock.share()))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        pictures, truth = self.task.sample(self._indices(samples), np.random.default_rng((5, self.iteration)))
+        pictures, truth = self.task.sample(self._indices(), np.random.default_rng((5, self.iteration)))
         self.task.net.train()
         with torch.autocast("cpu", precision, enabled=precision is torch.bfloat16):
             outputs = predict(pictures)
@@ -130,11 +130,11 @@ class Fit:
         self._follow()
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _indices(self, samples: int) -> list[int]:
+    def _indices(self) -> list[int]:
         """The scenes of this iteration: every epoch has its own order, the same after a restart."""
-        steps = samples // BATCH
+        steps = self.task.samples // BATCH
         epoch, step = divmod(self.iteration, steps)
-        order = np.random.default_rng((6, epoch)).permutation(samples)
+        order = np.random.default_rng((6, epoch)).permutation(self.task.samples)
         return [int(index) for index in order[step * BATCH : (step + 1) * BATCH]]
 
     def _follow(self) -> None:

@@ -24,8 +24,7 @@ TASKS: dict[str, Callable[[Path], Task]] = {"detector": DetectorTask, "depth": D
 def fit(name: str, work: Path, budget: Budget) -> None:
     """Train one net, or go on training it."""
     cv2.setNumThreads(1)
-    task = TASKS[name](work / "data")
-    Fit(task, work / "fit", budget).run(len(task.shards))
+    Fit(TASKS[name](work / "data"), work / "fit", budget).run()
 
 
 def export(work: Path) -> None:

@@ -28,7 +28,8 @@ class Task(Protocol):
 
     name: str
     net: nn.Module
-    shards: Shards
+    samples: int
+    """Scenes of an epoch."""
 
     def predict(self, net: nn.Module, pictures: Tensor) -> tuple[Tensor, ...]:
         """The part of the net that may be compiled: pictures to raw outputs."""
@@ -56,7 +57,8 @@ class DetectorTask:
 
     def __init__(self, data: Path) -> None:
         self.net: nn.Module = Detector(len(LABELS), HEIGHT, WIDTH)
-        self.shards, self._held_out = Shards(data, TRAIN), Shards(data, CALIBRATION)
+        self._shards, self._held_out = Shards(data, TRAIN), Shards(data, CALIBRATION)
+        self.samples = len(self._shards)
 
     def predict(self, net: nn.Module, pictures: Tensor) -> tuple[Tensor, ...]:
         """Logits and codes."""
@@ -65,7 +67,7 @@ class DetectorTask:
 
     def sample(self, indices: Sequence[int], random: Random) -> tuple[Tensor, Targets]:
         """Pictures, and their boxes padded to the fullest."""
-        drawn = [detection_sample(self.shards, index, random) for index in indices]
+        drawn = [detection_sample(self._shards, index, random) for index in indices]
         return to_pictures([image for image, _ in drawn]), _pad([boxes for _, boxes in drawn])
 
     def loss(self, outputs: tuple[Tensor, ...], truth: object) -> Losses:
@@ -92,7 +94,8 @@ class DepthTask:
 
     def __init__(self, data: Path) -> None:
         self.net: nn.Module = DepthNet()
-        self.shards, self._held_out = Shards(data, TRAIN), Shards(data, CALIBRATION)
+        self._shards, self._held_out = Shards(data, TRAIN), Shards(data, CALIBRATION)
+        self.samples = len(self._shards)
 
     def predict(self, net: nn.Module, pictures: Tensor) -> tuple[Tensor, ...]:
         """Logarithm of metres at half the size."""
@@ -101,7 +104,7 @@ class DepthTask:
 
     def sample(self, indices: Sequence[int], random: Random) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Pictures, and at half their size nearness and solid mask, each time of another pixel in four."""
-        drawn = [depth_sample(self.shards, index, random) for index in indices]
+        drawn = [depth_sample(self._shards, index, random) for index in indices]
         row, column = (int(start) for start in random.integers(0, 2, 2))
         nearness = torch.from_numpy(np.stack([sample.nearness[row::2, column::2] for sample in drawn]))
         solid = torch.from_numpy(np.stack([sample.solid[row::2, column::2] for sample in drawn]))
