@@ -152,16 +152,16 @@ class Publication:
         """
         until_s = time.monotonic() + timeout_s
         for stream in self._streams:
-            stream.thread.join(max(0.0, until_s - time.monotonic()))
+            stream.done.wait(max(0.0, until_s - time.monotonic()))
             if stream.failure is not None:
                 raise stream.failure
-        return not any(stream.thread.is_alive() for stream in self._streams)
+        return all(stream.done.is_set() for stream in self._streams)
 
     def close(self) -> None:
         """Interrupt what still runs, deliver for 10 s at most, disconnect."""
         self.interrupt()
         for stream in self._streams:
-            stream.thread.join(2 * _LAST_WORDS_S)
+            stream.done.wait(2 * _LAST_WORDS_S)
         self._outlet.close()
 
     def __enter__(self) -> "Publication":
@@ -198,6 +198,8 @@ class _Stream:
         )
         self._source, self._options, self._stop, self._noticed = source, options, stop, noticed
         self._paced = (options.realtime or options.live) and not source.live
+        self.done = threading.Event()
+        """Instead of `join`, which takes a thread for ended when Ctrl-C interrupts it (CPython 3.11)."""
         self._pacer = Pacer()
         self._began_s = time.monotonic()
         self._took_s: float | None = None
@@ -229,6 +231,7 @@ class _Stream:
             except Exception as error:
                 self._damaged, self.failure = True, error
         self._took_s = time.monotonic() - self._began_s
+        self.done.set()
 
     def _publish(self) -> None:
         left = self._options.limit
