@@ -39,3 +39,5 @@ def configure(*, verbose: bool = False, as_json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    # It retries by itself and tells of each try; what it gives up on is raised where it was called.
+    logging.getLogger("framefuse.librdkafka").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import cv2
 from prometheus_client import REGISTRY
 
 from framefuse.compute import Computation
@@ -61,6 +62,7 @@ def run_stage(
     if stage.main is not None:
         stage.main(settings, stop)
         return
+    cv2.setNumThreads(1)  # the threads that prepare records are the parallelism
     partitions = Admin(kafka).check_partitions()
     if options.workers > partitions:
         log.warning("%d workers for %d partitions: the rest will idle", options.workers, partitions)

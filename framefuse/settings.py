@@ -4,15 +4,17 @@
 `FRAMEFUSE_<STAGE>_<FIELD>` and from the section named after the stage in the file.
 """
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from framefuse.errors import BadInput
@@ -37,13 +39,21 @@ class _FileSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then the file."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        if not SETTINGS_FILE.is_file():
-            return sources
-        return (
-            *sources,
-            YamlConfigSettingsSource(settings_cls, SETTINGS_FILE, yaml_config_section=cls.section),
-        )
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, _section(cls.section)))
+
+
+def _section(name: str | None) -> dict[str, Any]:
+    """What the file says for a stage (or, for None, for all); nothing where there is no file."""
+    if not SETTINGS_FILE.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(SETTINGS_FILE.read_text("utf-8")) or {}
+        section = content if name is None else content.get(name) or {}
+        return {str(key): value for key, value in section.items()}
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{SETTINGS_FILE}: expected 'name: value' lines, and a section a stage: {error}"
+        ) from None
 
 
 class KafkaSettings(_FileSettings):
@@ -57,9 +67,7 @@ class KafkaSettings(_FileSettings):
     @field_validator("prefix")
     @classmethod
     def _a_topic_name(cls, prefix: str) -> str:
-        from re import fullmatch
-
-        if not fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
             raise ValueError("a prefix has letters, digits, '.', '_' and '-' only, at most 100")
         return prefix
 

@@ -78,7 +78,7 @@ def read_schema(text: str) -> RecordSchema:
 
 
 @cache
-def schema_of(kind: type[Any]) -> RecordSchema:
+def schema_of(kind: Any) -> RecordSchema:  # noqa: ANN401 - a record class; mypy takes none for hashable
     """The schema that this version of framefuse writes for a record type."""
     text = resources.files("schemas").joinpath(f"{SCHEMA_FILES[kind]}.avsc").read_text(encoding="utf-8")
     return read_schema(text)

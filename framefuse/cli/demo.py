@@ -37,9 +37,11 @@ def demo(output: Output = Path("demo-output"), seconds: Seconds = 8, fps: Fps = 
     console.print(f"[bold]look at[/bold] {played.film}   boxes, distances and depth, plays in any browser")
     console.print(f"        {played.sheet}")
     console.print(f"        {played.results}/   Parquet, one row a frame\n")
-    console.print("[bold]try next[/bold]")
-    console.print(f"  framefuse infer {output}/street.mp4-still.jpg   # any picture of yours, without Kafka")
-    console.print("  framefuse broker up && framefuse topics create  # a broker that stays")
-    console.print("  framefuse run detection --workers 2             # then depth, join; and publish, watch")
+    console.print("[bold]try next[/bold]", soft_wrap=True)
+    console.print(f"        framefuse infer {output}/still.jpg                 a picture, without Kafka")
+    console.print("        framefuse broker up && framefuse topics create     a broker that stays")
+    console.print(
+        "        framefuse run detection --workers 2                and depth, join; then publish, watch"
+    )
     if not played.books.balanced:
         raise typer.Exit(1)

@@ -41,6 +41,12 @@ def write_sheet(path: Path, shots: Shots) -> None:
     cv2.imwrite(str(path), contact_sheet(tiles, max(1, len(shots))))
 
 
+def write_still(path: Path, shots: Shots) -> None:
+    """A picture of the first stream as it was published, to try `framefuse infer` on."""
+    shot = next(iter(shots.values()))
+    path.write_bytes(shot[len(shot) // 2][0].image)
+
+
 def _moments(shots: Shots) -> Iterator[Image]:
     longest = max(len(shot) for shot in shots.values())
     last: dict[str, Image] = {}

@@ -19,7 +19,7 @@ from framefuse import broker
 from framefuse.audit_topics import audit
 from framefuse.auditing import Books
 from framefuse.demo.children import Children
-from framefuse.demo.film import Shots, write_film, write_sheet
+from framefuse.demo.film import Shots, write_film, write_sheet, write_still
 from framefuse.demo.progress import showing
 from framefuse.errors import Stop
 from framefuse.kafka import Admin, Reader, group_of
@@ -105,6 +105,7 @@ def play(options: Options, console: Console) -> Played:
             shots = _shots(kafka, book)
             write_film(out / "demo.mp4", shots, fps=options.fps)
             write_sheet(out / "contact-sheet.png", shots)
+            write_still(out / "still.jpg", shots)
     took_s = time.monotonic() - begun_s
     return Played(books, out / "demo.mp4", out / "contact-sheet.png", out / "results", rate, took_s)
 

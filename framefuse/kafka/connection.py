@@ -47,7 +47,7 @@ def client_config(settings: KafkaSettings, client_id: str) -> Config:
         "bootstrap.servers": resolve_bootstrap(settings),
         "client.id": client_id,
         "error_cb": _on_error,
-        "logger": log,
+        "logger": logging.getLogger("framefuse.librdkafka"),
         "message.max.bytes": MESSAGE_LIMIT_BYTES + (1 << 16),
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 2000,

@@ -48,7 +48,7 @@ class Overtaken:
 
 
 class GroupConsumer:
-    """One member of a group. `poll` serves rebalances, in the thread that calls it."""
+    """One member of a group, for use by one thread; `poll` serves rebalances in it."""
 
     def __init__(
         self,
