@@ -19,7 +19,7 @@ from producers.scenes.trace import SKY, Sight, look
 from producers.scenes.world import World, build_world
 
 LABELS: tuple[str, ...] = tuple(label for label, _ in KNOWN)
-_FINE = 1.5
+_FINE = ((400, 1.5), (800, 1.25))
 _TONES = 4095
 
 
@@ -48,7 +48,7 @@ class View:
     depth_m: NDArray[np.float32]
 
 
-def render(seed: int, t_s: float, width: int, height: int, *, fine: float = _FINE) -> View:
+def render(seed: int, t_s: float, width: int, height: int, *, fine: float | None = None) -> View:
     """Draw a moment of a world.
 
     Args:
@@ -56,7 +56,8 @@ def render(seed: int, t_s: float, width: int, height: int, *, fine: float = _FIN
         t_s: seconds since its start; any number, things move on for ever.
         width: of the picture in pixels; the field of view is always 64 degrees across.
         height: of the picture in pixels.
-        fine: rays per pixel and axis; more is smoother and slower.
+        fine: rays per pixel and axis; more is smoother and slower. By default 1.5 for small pictures,
+            1.25 up to 800 pixels across, 1 beyond.
 
     Raises:
         BadInput: a negative seed or a size below 16×16.
@@ -66,6 +67,7 @@ def render(seed: int, t_s: float, width: int, height: int, *, fine: float = _FIN
             f"scene {seed} of {width}x{height} pixels: use a seed from 0 and at least 16x16 pixels"
         )
     world = build_world(seed)
+    fine = _usual_fineness(width) if fine is None else fine
     columns, rows = round(width * fine), round(height * fine)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         camera = aim(world, t_s, columns, rows)
@@ -74,6 +76,10 @@ def render(seed: int, t_s: float, width: int, height: int, *, fine: float = _FIN
         colour = shade(world, camera, placed, sight, t_s)
     objects = _truths(world, placed, sight, (width / columns, height / rows))
     return View(_develop(colour, width, height), objects, _measure(sight, width, height))
+
+
+def _usual_fineness(width: int) -> float:
+    return next((fine for widest, fine in _FINE if width <= widest), 1.0)
 
 
 def _develop(colour: Floats, width: int, height: int) -> NDArray[np.uint8]:

@@ -50,15 +50,18 @@ def _cover_share(ground: Ground, a: Floats, b: Floats, fine: Floats, near: Float
 def _pave(colour: Floats, road: Road, x: Floats, z: Floats, *, near: Floats, fine: Floats) -> None:
     """Draw the road, its lines, kerbs and pavements over the ground, in place."""
     c, s = np.float32(np.cos(road.heading)), np.float32(np.sin(road.heading))
-    across = np.abs((x - road.x) * c - (z - road.z) * s)
-    along = (x - road.x) * s + (z - road.z) * c
     half = road.half_width_m
-    tone = np.where(across < half, 0.27, np.where(across < half + 0.2, 0.62, 0.5)) + 0.1 * (fine - 0.5)
+    across = np.abs((x - road.x) * c - (z - road.z) * s)
+    rows, columns = np.nonzero(across < half + 1.9)
+    across, near, fine = across[rows, columns], near[rows, columns], fine[rows, columns]
+    along = (x[rows, columns] - road.x) * s + (z[rows, columns] - road.z) * c
+    tones = np.array([0.27, 0.62, 0.5], np.float32)
+    tone = tones[(across >= half).astype(np.intp) + (across >= half + 0.2)] + 0.1 * (fine - 0.5)
     slab = (along * 0.8 - np.floor(along * 0.8) < 0.05) & (across > half + 0.2)
     tone -= 0.12 * near * slab
     dash = (across < 0.08) & (along * 0.25 - np.floor(along * 0.25) < 0.5)
-    tone = np.where(dash | (np.abs(across - half + 0.2) < 0.06), 0.85, tone)
-    np.copyto(colour, tone.astype(np.float32), where=across < half + 1.9)
+    tone[dash | (np.abs(across - half + 0.2) < 0.06)] = 0.85
+    colour[:, rows, columns] = tone
 
 
 def sky_colour(world: World, camera: Camera, rows: int, t_s: float) -> Floats:

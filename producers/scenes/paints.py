@@ -164,7 +164,8 @@ def windows(paint: Paint, x: Floats, y: Floats, z: Floats) -> Floats:
     across = np.where(np.abs(x) > 0.99, z * depth, x * width) * 0.55
     up = (y + 1) * height * 0.55
     inside = (np.abs(across - np.floor(across) - 0.5) < 0.22) & (np.abs(up - np.floor(up) - 0.55) < 0.24)
-    return _ones(inside & (np.abs(y) < 0.99))
+    whole = np.floor(up) + 0.9 < height * 1.1
+    return _ones(inside & whole & (np.abs(y) < 0.99))
 
 
 def bodywork(paint: Paint, x: Floats, y: Floats, z: Floats) -> Floats:
