@@ -115,7 +115,8 @@ class Look:
                 lags = (end - committed.get(part, starts[topic][part]) for part, end in ends[topic].items())
                 behind.append(sum(max(0, lag) for lag in lags))
         workers = self._admin.group_members(group_of(self._settings, name))
-        return StageLag(name, workers, max(behind, default=None))
+        before_outcome = FUSED.name(self._settings.prefix) not in self._sources[name]
+        return StageLag(name, workers, max(behind, default=None), before_outcome)
 
 
 def frames_to_come(settings: KafkaSettings) -> dict[int, int]:

@@ -24,7 +24,9 @@ class StageLag:
     stage: str
     workers: int
     behind: int | None
-    """Records it has not read; None before it ever committed."""
+    """Offsets it has not read; None before it ever committed."""
+    before_outcome: bool
+    """It works on frames that have no outcome yet: it is never behind by more frames than are in flight."""
 
 
 @dataclass(slots=True)

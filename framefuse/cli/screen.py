@@ -5,25 +5,26 @@ Only renders: what is known is in `watching.py`.
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Protocol, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from framefuse.ledger import Ledger
 from framefuse.result_json import as_json
 from framefuse.standing import Standing, StandingWatch
 from framefuse.watching import StageLag, StreamWatch, Watch, latency_ms, objects_in_words
 from schemas.records import Fused, Outcome
 
 _REFRESH_EVERY_S = 0.25
-_NUMBERS_WIDTH = 38
 _STREAM_WIDTH = 16
-_ROWS_BELOW = 12
+_LEAST_WIDTH = 20
+_OTHER_LINES = 10
 _COLOUR = {
     Outcome.FUSED: "green",
     Outcome.PARTIAL: "yellow",
@@ -115,33 +116,30 @@ class Screen:
 
     def _show(self, now_s: float) -> None:
         self._shown_s = now_s
-        width, height = self._console.size
-        now = datetime.now(UTC)
-        shown = render(self._watch, self._standing.latest, now, width=width, height=height)
+        height = self._console.size.height
+        shown = render(self._watch, self._standing.latest, datetime.now(UTC), height=height)
         running = f"  {_clock(now_s - self._began_s)} · Ctrl-C ends"
         title = Text.assemble((self._title, "bold"), (running, "dim"))
         self._live.update(Group(title, Text(), shown), refresh=True)
 
 
-def render(watch: Watch, standing: Standing, now: datetime, *, width: int, height: int) -> RenderableType:
+def render(watch: Watch, standing: Standing, now: datetime, *, height: int) -> RenderableType:
     """The whole table.
 
     Args:
         watch: what has been seen.
         standing: what the broker says.
         now: the time.
-        width: columns of the terminal.
-        height: its rows; streams that do not fit are counted.
+        height: rows of the terminal; streams that do not fit are counted.
     """
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text("no result yet", style="dim")]
     if watch.streams:
-        parts.append(_streams(watch.by_name(), now, width, max(3, height - _ROWS_BELOW)))
-    else:
-        parts.append(Text("no result yet", style="dim"))
+        parts = [_streams(watch.by_name(), now, height - _OTHER_LINES - len(standing.stages))]
+    ledger = watch.ledger(standing.frames)
     if standing.stages:
-        parts += [Text(), _stages(standing.stages)]
+        parts += [Text(), _stages(standing.stages, ledger.in_flight)]
     if standing.frames:
-        parts += [Text(), _ledger(watch.ledger(standing.frames))]
+        parts += [Text(), Text.assemble(("ledger  ", "dim"), ledger.in_words())]
     if standing.trouble:
         parts.append(Text(standing.trouble, style="red"))
     return Group(*parts)
@@ -153,29 +151,33 @@ def duration(milliseconds: float | None) -> str:
         return "–"
     if milliseconds < 1_000:
         return f"{milliseconds:.0f} ms"
-    if milliseconds < 120_000:
+    if milliseconds < 10_000:
         return f"{milliseconds / 1_000:.1f} s"
+    if milliseconds < 120_000:
+        return f"{milliseconds / 1_000:.0f} s"
     if milliseconds < 7_200_000:
         return f"{milliseconds / 60_000:.0f} min"
     return f"{milliseconds / 3_600_000:.0f} h"
 
 
-def _streams(streams: Sequence[StreamWatch], now: datetime, width: int, rows: int) -> Table:
+def _streams(streams: Sequence[StreamWatch], now: datetime, lines: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("stream", max_width=_STREAM_WIDTH, no_wrap=True)
     for heading in ("frames", "per s", "p50", "p95"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("last frame", no_wrap=True)
-    room = width - _NUMBERS_WIDTH - min(_STREAM_WIDTH, max(len(stream.stream_id) for stream in streams))
+    table.add_column("last frame")
+    rows = _rows_within(streams, max(3, lines))
     for stream in streams[:rows]:
         quiet = stream.quiet(now)
+        ago = f"{duration(quiet.total_seconds() * 1000)} ago  " if quiet is not None else ""
+        last = [_LastFrame(stream.last, ago)] if stream.last else []
         table.add_row(
             escape(stream.stream_id),
             f"{stream.frames:,}",
             f"{stream.per_second(now):.1f}",
             duration(stream.latency_ms(0.5)),
             duration(stream.latency_ms(0.95)),
-            Text("\n").join([_last_frame(stream, quiet, max(16, room)), *_not_fused(stream)]),
+            Group(*last, *_not_fused(stream)),
             style="dim" if quiet is not None else "",
         )
     if len(streams) > rows:
@@ -183,14 +185,30 @@ def _streams(streams: Sequence[StreamWatch], now: datetime, width: int, rows: in
     return table
 
 
-def _last_frame(stream: StreamWatch, quiet: timedelta | None, room: int) -> Text:
-    if stream.last is None:
-        return Text()
-    ago = f"{duration(quiet.total_seconds() * 1000)} ago  " if quiet is not None else ""
-    objects = objects_in_words(stream.last, width=room - len(ago))
-    text = Text(ago + (objects or _why(stream.last) or "no objects"))
-    text.truncate(room, overflow="ellipsis")
-    return text
+def _rows_within(streams: Sequence[StreamWatch], lines: int) -> int:
+    """How many streams fit into so many lines."""
+    ends = accumulate(1 + len(_not_fused(stream)) for stream in streams)
+    return sum(end <= lines for end in ends)
+
+
+class _LastFrame:
+    """As much of the last result as the column has room for."""
+
+    def __init__(self, fused: Fused, ago: str) -> None:
+        self._fused, self._ago = fused, ago
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = len(self._text(None))
+        return Measurement(min(_LEAST_WIDTH, longest), min(longest, options.max_width))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text = Text(self._text(options.max_width))
+        text.truncate(options.max_width, overflow="ellipsis")
+        yield text
+
+    def _text(self, width: int | None) -> str:
+        room = None if width is None else width - len(self._ago)
+        return self._ago + (objects_in_words(self._fused, width=room) or _why(self._fused) or "no objects")
 
 
 def _not_fused(stream: StreamWatch) -> list[Text]:
@@ -203,26 +221,25 @@ def _not_fused(stream: StreamWatch) -> list[Text]:
     return [Text(", ").join(Text(*word) for word in words)] if words else []
 
 
-def _stages(stages: Sequence[StageLag]) -> Table:
+def _stages(stages: Sequence[StageLag], in_flight: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column("stage", min_width=16)
+    table.add_column("stage", min_width=_STREAM_WIDTH)
     table.add_column("workers", justify="right")
     table.add_column("behind", justify="right", min_width=7)
     table.add_column("")
     for stage in stages:
-        hint = "" if stage.workers else f"framefuse run {stage.stage}"
+        behind = stage.behind
+        if behind is not None and stage.before_outcome:
+            # Offsets of topics written in transactions count their markers too.
+            behind = min(behind, in_flight)
         table.add_row(
             escape(stage.stage),
             str(stage.workers or "–"),
-            "–" if stage.behind is None else f"{stage.behind:,}",
-            hint,
-            style="" if stage.workers else "yellow" if stage.behind else "dim",
+            "–" if behind is None else f"{behind:,}",
+            "" if stage.workers else f"framefuse run {stage.stage}",
+            style="" if stage.workers else "yellow" if behind else "dim",
         )
     return table
-
-
-def _ledger(ledger: Ledger) -> Text:
-    return Text.assemble(("ledger  ", "dim"), ledger.in_words())
 
 
 def _clock(seconds: float) -> str:

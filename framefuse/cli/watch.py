@@ -116,4 +116,4 @@ def _film(path: Path, kafka: "KafkaSettings") -> "Iterator[ResultFilm]":
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     errors.print(f"{path}: {film.written} pictures" if film.written else f"{path}: no picture, so no film")
     if film.without_picture:
-        errors.print(f"{film.without_picture} results are not in it: their pictures are gone or unreadable")
+        errors.print(f"not in it, for their pictures are gone or unreadable: {film.without_picture}")
