@@ -15,6 +15,7 @@ from framefuse.cli.audit import audit
 from framefuse.cli.demo import demo
 from framefuse.cli.infer import infer
 from framefuse.cli.publish import publish
+from framefuse.cli.watch import watch
 from framefuse.errors import FramefuseError
 
 EXIT_CANNOT, EXIT_INTERRUPTED = 2, 130
@@ -96,6 +97,7 @@ app.add_typer(topics.app, name="topics")
 app.command()(publish)
 app.add_typer(run.app, name="run")
 
+app.command()(watch)
 app.command()(infer)
 app.command()(audit)
 
