@@ -64,11 +64,13 @@ def _show(console: Console, books: "Books", kafka: "KafkaSettings", stream: str 
         if count:
             table.add_row(offence.value, f"{count:,}", style="bold red")
     console.print(table)
-    if books.balanced:
+    if stream is not None and not books.ledger.published:
+        console.print(f"[yellow]No frame of a stream {stream} is in the topics.[/yellow]")
+    elif books.balanced:
         console.print("[green]The books balance:[/green] every frame not in flight has exactly one outcome.")
-        return
-    console.print("[bold red]The books do not balance.[/bold red]")
-    console.print(_offenders_table(books, kafka))
+    if not books.balanced:
+        console.print("[bold red]The books do not balance.[/bold red]")
+        console.print(_offenders_table(books, kafka))
 
 
 def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:
