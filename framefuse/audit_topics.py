@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from framefuse.auditing import Books, Bounds, PartitionBooks, Place, close, runs, unsettled
 from framefuse.errors import Retry
-from framefuse.kafka import Message, Reader
+from framefuse.kafka import Admin, Message, Reader
 from framefuse.ledger import Tally
 from framefuse.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
@@ -40,12 +40,13 @@ def audit(settings: KafkaSettings, *, stream: str | None = None, progress: Progr
         progress: told after each batch.
 
     Raises:
-        Retry: the broker does not answer, or stops answering.
+        BrokerUnavailable: no broker answers.
+        Retry: it stops answering.
         Stop: there are no topics.
     """
-    book = SchemaTopic(settings, announce=False).book
-    tally = Tally()
     frames_topic, fused_topic = FRAMES.name(settings.prefix), FUSED.name(settings.prefix)
+    Admin(settings).partition_count(fused_topic)
+    book, tally = SchemaTopic(settings, announce=False).book, Tally()
     with Reader(settings, client_id="framefuse-audit") as reader:
         fused = _bounds(reader, fused_topic)
         # After those of `fused`: every frame with an outcome is then below its end.

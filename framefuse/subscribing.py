@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol, Self
 
 from framefuse.errors import BadInput, Retry
 from framefuse.intake import Intake
-from framefuse.kafka import Assignment, GroupConsumer, Message, Overtaken, Reader
+from framefuse.kafka import Admin, Assignment, GroupConsumer, Message, Overtaken, Reader
 from framefuse.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Partition
@@ -73,8 +73,7 @@ class ResultSubscriber:
 
         Raises:
             BadInput: both a start and a group, or a moment without timezone.
-            BrokerUnavailable: no broker is set or running.
-            Retry: the broker does not answer.
+            BrokerUnavailable: no broker answers.
             Stop: there are no topics.
         """
         if group is not None and start is not None:
@@ -83,6 +82,7 @@ class ResultSubscriber:
             raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
         self._streams = frozenset([streams] if isinstance(streams, str) else streams or ())
         kafka = settings or load(KafkaSettings)
+        Admin(kafka).partition_count(FUSED.name(kafka.prefix))
         schemas = SchemaTopic(kafka, announce=False)
         self._intake = Intake(Fused, schemas.book, schemas.refresh)
         self._log: _Log = (

@@ -12,6 +12,8 @@ from framefuse.audit_topics import audit
 from framefuse.auditing import Offence
 from framefuse.broker_home import RunningBroker
 from framefuse.cli.audit import audit as command
+from framefuse.errors import Stop
+from framefuse.settings import KafkaSettings
 from schemas.records import Frame, Outcome
 from tests.parts.logs import Logs, of_stream
 from tests.parts.results import a_fused, an_expired
@@ -143,3 +145,8 @@ def test_a_record_that_is_no_result_is_an_offender(logs: Logs) -> None:
 
 def test_an_empty_pipeline_balances(logs: Logs) -> None:
     assert run(logs).exit_code == 0
+
+
+def test_without_topics_it_says_what_makes_them(broker: RunningBroker) -> None:
+    with pytest.raises(Stop, match="framefuse topics create"):
+        audit(KafkaSettings(bootstrap=broker.bootstrap, prefix="nobody-made-this"))
