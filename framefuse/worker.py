@@ -9,26 +9,23 @@ write fails, is dropped and read again: nothing is visible or committed before i
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from framefuse import metrics
-from framefuse.batching import Batcher
-from framefuse.compute import Computation, Started
+from framefuse.compute import Computation
 from framefuse.errors import Retry, SinkBusy
+from framefuse.flight import Batch, Flight, Waiting
 from framefuse.intake import Intake
 from framefuse.kafka import Assignment, GroupConsumer, Overtaken
 from framefuse.types import BatchPolicy, Output, Partition, Sink
 
 log = logging.getLogger("framefuse.worker")
-POLL_S = 0.2
-WATCH_INTERVAL_S = 1.0
-DRAIN_S = 30.0
-_UNWRITTEN_LIMIT_RECORDS = 512
-_LEAST_LIMIT_BYTES = 64 << 20
-ConsumerFactory = Callable[..., GroupConsumer]
+_POLL_S = 0.2
+_WATCH_INTERVAL_S = 1.0
+_DRAIN_S = 30.0
+_LONGEST_SILENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +40,8 @@ class Parts:
     intake: Intake[Any]
     computation: Computation
     policy: BatchPolicy
-    consumer: ConsumerFactory
+    consumer: Callable[..., GroupConsumer]
     sink: Callable[[], Sink[Any]]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Records on their way through one life in the group."""
-
-    started: Sequence[Started]
-    epoch: int
-    outputs: list[Output[Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -78,24 +66,19 @@ class _Positions:
 
 
 class Membership:
-    """One life in the group: a consumer, a sink, two threads, and what is in flight between them."""
+    """One life in the group: a consumer, a sink, and the two threads beside the one that runs it."""
 
     def __init__(self, parts: Parts, stop: threading.Event) -> None:
         self._parts, self._stop = parts, stop
-        self._limit = max(2 * parts.policy.max_records, parts.policy.max_records + 4)
-        self._limit_bytes = max(2 * (parts.policy.max_bytes or 0), _LEAST_LIMIT_BYTES)
-        self._changed = threading.Condition()
-        self._batcher: Batcher[Started] = Batcher(parts.policy)
-        self._done: deque[_Batch] = deque()
-        self._processing = self._writing = 0
-        self._epoch = 0
+        self._flight = Flight(parts.policy)
         self._group: object = None
-        self._closing = False
-        self._failure: BaseException | None = None
-        self._seek: dict[Partition, int] = {}
-        self._writing_lock = threading.Lock()
-        self._asked: _Commit | None = None
         self._committed: dict[Partition, int] = {}
+        self._seek: dict[Partition, int] = {}
+        self._asked: _Commit | None = None
+        self._writing_lock = threading.Lock()
+        """Held while a sink writes; never waited for by the fetching thread without serving commits."""
+        self._place_lock = threading.Lock()
+        """Held for a moment, for `_seek` and what is added to the flight."""
         self._watched_s = 0.0
         self._polled_s = time.monotonic()
 
@@ -113,12 +96,11 @@ class Membership:
                 on_assigned=self._assigned, on_revoked=self._revoked, on_overtaken=self._overtaken
             )
             threads = [
-                threading.Thread(
-                    target=self._guard, args=(self._process_loop,), name=f"{parts.name} process"
-                ),
-                threading.Thread(
-                    target=self._guard, args=(self._write_loop, sink), name=f"{parts.name} write"
-                ),
+                threading.Thread(target=self._guard, args=(loop,), name=f"{parts.name} {name}")
+                for name, loop in {
+                    "process": self._process_loop,
+                    "write": lambda: self._write_loop(sink),
+                }.items()
             ]
             for thread in threads:
                 thread.start()
@@ -130,18 +112,25 @@ class Membership:
         finally:
             sink.close()
             metrics.UP.labels(parts.stage, parts.name).set(0)
-        if self._failure is not None:
-            raise self._failure
+        if self._flight.failure is not None:
+            raise self._flight.failure
 
-    # ── fetching: the thread that runs the worker, which also serves rebalances ──
+    def _guard(self, loop: Callable[[], None]) -> None:
+        """Run a loop in its thread; its failure ends this life and is raised by the thread that runs it."""
+        try:
+            loop()
+        except BaseException as error:  # handed over, see above
+            self._flight.fail(error)
+
+    # ── fetching: the thread that runs the worker, which also serves rebalances and commits ──
 
     def _fetch_loop(self) -> None:
-        while not self._stop.is_set() and self._failure is None:
+        while not self._stop.is_set() and self._flight.failure is None:
             self._move()
-            room = self._room()
+            room = self._flight.room()
             if room > 0:
                 self._consumer.resume(self._committed)
-                self._take(POLL_S, room)
+                self._take(_POLL_S, room)
             else:
                 self._wait_for_room()
             self._serve_commit()
@@ -152,40 +141,32 @@ class Membership:
         self._polled_s = time.monotonic()
         if not messages:
             return
-        group = self._consumer.group_metadata()
-        started = [
-            (
-                message,
-                self._parts.computation.start(self._parts.intake.take(message, received_s=self._polled_s)),
+        intake, computation = self._parts.intake, self._parts.computation
+        waiting = [
+            Waiting(
+                computation.start(intake.take(message, received_s=self._polled_s)),
+                message.partition,
+                len(message.value or b""),
             )
             for message in messages
         ]
-        with self._changed:
+        group = self._consumer.group_metadata()
+        with self._place_lock:
             if self._seek:
                 return  # read from where the sink has moved us away; `_move` comes next
             self._group = group
-            for message, item in started:
-                size_bytes = len(message.value or b"")
-                self._batcher.add(
-                    item, partition=message.partition, size_bytes=size_bytes, now_s=self._polled_s
-                )
-            self._changed.notify_all()
+            self._flight.add(waiting)
 
     def _wait_for_room(self) -> None:
         """Wait for the processor, but never so long that the group thinks we are dead."""
-        with self._changed:
-            self._changed.wait_for(self._has_news, 1.0)
-            still_full = self._full()
-        if still_full and time.monotonic() - self._polled_s > 1.0:
+        flight = self._flight
+        flight.wait_for(
+            lambda: flight.room() > 0 or flight.failure is not None or self._asked is not None,
+            _LONGEST_SILENCE_S,
+        )
+        if flight.room() == 0 and time.monotonic() - self._polled_s > _LONGEST_SILENCE_S:
             self._consumer.pause(self._committed)
-            self._take(0.0, self._limit)
-
-    def _has_news(self) -> bool:
-        return not self._full() or self._failure is not None or self._asked is not None
-
-    def _full(self) -> bool:
-        """Whether nothing more may be read ahead; call with the lock held."""
-        return len(self._batcher) >= self._limit or self._batcher.size_bytes >= self._limit_bytes
+            self._take(0.0, self._flight.limit)
 
     def _serve_commit(self) -> None:
         """Make the commit that the writing thread waits for; the client hangs if another thread polls."""
@@ -196,27 +177,46 @@ class Membership:
             self._consumer.commit(asked.offsets)
         except Retry as error:
             asked.error = error
-        with self._changed:
-            asked.done, self._asked = True, None
-            self._changed.notify_all()
+        asked.done, self._asked = True, None
+        self._flight.announce()
 
     def _move(self) -> None:
         """Go on reading where a sink said that its batch had ended before."""
-        with self._changed:
+        with self._place_lock:
             moved, self._seek = self._seek, {}
         if moved:
             self._consumer.seek(moved)
 
+    def _drain(self) -> None:
+        """Finish what is in flight before leaving, still a good member of the group."""
+        give_up_s = time.monotonic() + _DRAIN_S
+        self._consumer.pause(self._committed)
+        self._flight.close()
+        while self._flight.count() and self._flight.failure is None and time.monotonic() < give_up_s:
+            self._consumer.poll(0.05, 1)
+            self._serve_commit()
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        self._flight.close()
+        self._flight.forget()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.02)
+                self._serve_commit()
+        self._consumer.close()
+
+    # ── once a second ──
+
     def _watch(self) -> None:
-        """Once a second: metrics, and the commit of passed positions."""
+        """Metrics, and the commit of passed positions."""
         now_s = time.monotonic()
-        if now_s - self._watched_s < WATCH_INTERVAL_S:
+        if now_s - self._watched_s < _WATCH_INTERVAL_S:
             return
         self._watched_s = now_s
         labels = (self._parts.stage, self._parts.name)
         metrics.ASSIGNED.labels(*labels).set(len(self._committed))
-        metrics.IN_FLIGHT_LIMIT.labels(*labels).set(self._limit)
-        in_flight = self._in_flight()
+        metrics.IN_FLIGHT_LIMIT.labels(*labels).set(self._flight.limit)
+        in_flight = self._flight.count()
         metrics.IN_FLIGHT.labels(*labels).set(in_flight)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
         if in_flight == 0 and not self._seek:
@@ -232,29 +232,6 @@ class Membership:
             log.info("%s: %s", self._parts.name, error)
         else:
             self._committed.update(passed)
-
-    def _drain(self) -> None:
-        """Finish what is in flight before leaving, still a good member of the group."""
-        give_up_s = time.monotonic() + DRAIN_S
-        self._consumer.pause(self._committed)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        while self._in_flight() and self._failure is None and time.monotonic() < give_up_s:
-            self._consumer.poll(0.05, 1)
-            self._serve_commit()
-
-    def _end(self, threads: list[threading.Thread]) -> None:
-        with self._changed:
-            self._epoch += 1
-            self._closing = True
-            self._batcher.clear()
-            self._changed.notify_all()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.02)
-                self._serve_commit()
-        self._consumer.close()
 
     # ── rebalances, called from within `poll` ──
 
@@ -273,141 +250,65 @@ class Membership:
 
     def _drop(self) -> None:
         """Forget what is in flight, after the write under way; one that waits for its sink gives up."""
-        self._forget()
+        self._flight.forget()
         while not self._writing_lock.acquire(timeout=0.02):
             self._serve_commit()
-        self._forget()
-        self._writing_lock.release()
-
-    def _forget(self) -> None:
-        with self._changed:
-            self._epoch += 1
-            self._batcher.clear()
-            self._done.clear()
-            self._seek.clear()
-            self._changed.notify_all()
+        try:
+            self._flight.forget()
+            self._seek = {}
+        finally:
+            self._writing_lock.release()
 
     # ── processing ──
 
     def _process_loop(self) -> None:
-        while (batch := self._next_batch()) is not None:
+        while (batch := self._flight.next_batch()) is not None:
             try:
                 batch.outputs = self._parts.computation.finish(batch.started)
             finally:
-                with self._changed:
-                    self._processing = 0
-                    if batch.outputs and batch.epoch == self._epoch:
-                        self._done.append(batch)
-                    self._changed.notify_all()
-
-    def _next_batch(self) -> _Batch | None:
-        with self._changed:
-            while True:
-                crowded = sum(len(batch.outputs) for batch in self._done) >= _UNWRITTEN_LIMIT_RECORDS
-                now_s = time.monotonic()
-                pressed = self._closing or self._full()
-                started = () if crowded else self._batcher.cut(now_s, pressed=pressed)
-                if started:
-                    self._processing = len(started)
-                    self._changed.notify_all()
-                    return _Batch(started, self._epoch)
-                if self._closing and not self._batcher:
-                    return None
-                self._changed.wait(None if crowded else self._batcher.due_in_s(now_s))
+                self._flight.processed(batch)
 
     # ── writing ──
 
     def _write_loop(self, sink: Sink[Any]) -> None:
-        while (batches := self._next_write()) is not None:
+        while (batches := self._flight.next_write()) is not None:
             with self._writing_lock:
-                if batches[0].epoch == self._epoch:
+                if self._flight.is_current(batches[0]):
                     self._write(sink, batches)
-            with self._changed:
-                self._writing = 0
-                self._changed.notify_all()
+            self._flight.written()
 
-    def _next_write(self) -> list[_Batch] | None:
-        """Everything that is done, for one write; one batch at a time for sinks that name what they write."""
-        with self._changed:
-            while not self._done:
-                if self._closing and not self._processing and not self._batcher:
-                    return None
-                self._changed.wait()
-            count = 1 if self._parts.policy.per_partition else len(self._done)
-            batches = [self._done.popleft() for _ in range(count)]
-            self._writing = sum(len(batch.outputs) for batch in batches)
-            self._changed.notify_all()
-            return batches
-
-    def _write(self, sink: Sink[Any], batches: list[_Batch]) -> None:
+    def _write(self, sink: Sink[Any], batches: list[Batch]) -> None:
         outputs = [output for batch in batches for output in batch.outputs]
         offsets: dict[Partition, int] = {}
         for output in outputs:
             offsets[Partition(self._parts.source, output.partition)] = output.offset + 1
-        positions = _Positions(offsets, self._group, self._commit)
         begun_s = time.monotonic()
-        moved = self._insist(sink, outputs, positions, batches[0].epoch)
+        moved = self._insist(sink, outputs, _Positions(offsets, self._group, self._commit), batches[0].epoch)
         metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
-        with self._changed:
+        with self._place_lock:
             self._committed.update(offsets if moved is None else moved)
             if moved:
                 # What is in flight of every partition is dropped, so all of them are read again.
                 self._seek = dict(self._committed)
-                self._epoch += 1
-                self._batcher.clear()
-                self._done.clear()
+                self._flight.forget()
 
     def _insist(
         self, sink: Sink[Any], outputs: list[Output[Any]], positions: _Positions, epoch: int
     ) -> Mapping[Partition, int] | None:
-        """Write, waiting for a busy sink as long as it takes, unless this life ends meanwhile."""
+        """Write, waiting for a busy sink as long as it takes, unless this epoch ends meanwhile."""
         while True:
             try:
                 return sink.write(outputs, positions)
             except SinkBusy as busy:
                 metrics.REJOINS.labels(self._parts.stage, "sink_busy").inc()
                 log.warning("%s: %s; again in %.1f s", self._parts.name, busy, busy.retry_after_s)
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._ended(epoch), busy.retry_after_s):
-                        raise
+                if self._flight.wait_for(lambda: self._flight.ended(epoch), busy.retry_after_s):
+                    raise
 
     def _commit(self, commit: _Commit) -> None:
         """Ask the fetching thread for a commit and wait for it."""
-        with self._changed:
-            self._asked = commit
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: commit.done)
+        self._asked = commit
+        self._flight.announce()
+        self._flight.wait_for(lambda: commit.done)
         if commit.error is not None:
             raise commit.error
-
-    def _ended(self, epoch: int) -> bool:
-        return self._epoch != epoch or self._closing
-
-    # ── shared ──
-
-    def _guard(self, loop: Callable[..., None], *args: object) -> None:
-        """Run a loop in its thread; its failure ends this life."""
-        try:
-            loop(*args)
-        except BaseException as error:  # handed to the thread that runs the worker
-            with self._changed:
-                self._failure = self._failure or error
-                self._epoch += 1
-                self._closing = True
-                self._batcher.clear()
-                self._done.clear()
-                self._changed.notify_all()
-
-    def _room(self) -> int:
-        """Records that may be read ahead now."""
-        with self._changed:
-            return 0 if self._full() else self._limit - len(self._batcher)
-
-    def _in_flight(self) -> int:
-        with self._changed:
-            return (
-                len(self._batcher)
-                + self._processing
-                + self._writing
-                + sum(len(done.started) for done in self._done)
-            )
