@@ -58,7 +58,7 @@ $(BIN)/.tools: requirements/build.txt
 $(BIN)/.run: $(BIN)/.tools requirements/run.txt requirements/broker-java.txt pyproject.toml
 	@$(UV) --require-hashes -r requirements/run.txt
 	@$(UV) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -c 'from framefuse.java import find_java; find_java()' 2>/dev/null \
+	@$(BIN)/python -c 'from framefuse.broker.java import find_java; find_java()' 2>/dev/null \
 		|| $(UV) --require-hashes -r requirements/broker-java.txt
 	@touch $@
 

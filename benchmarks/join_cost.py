@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from framefuse.pictures import encode_map
+from framefuse.pictures.decoding import encode_map
 from framefuse.types import Record
 from processors.join.stage import JoinSettings, join
 from schemas.records import DepthKind, DepthMap

@@ -25,9 +25,9 @@ import psutil
 from framefuse import broker
 from framefuse.demo.children import Child, Children
 from framefuse.kafka import Admin, Producer, Reader, group_of
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.publishing.sources import Picture, SourceOptions, open_sources
 from framefuse.settings import KafkaSettings
-from framefuse.sources import Picture, SourceOptions, open_sources
 from schemas.codec import SchemaBook, decode, encode
 from schemas.records import Fused
 from schemas.topics import ALL, DETECTIONS, FRAMES, FUSED, Topic

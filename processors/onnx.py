@@ -20,7 +20,7 @@ import onnxruntime as ort
 from pydantic import Field
 
 from framefuse.errors import ModelUnusable, Poison, ProviderUnavailable
-from framefuse.pictures import PIXEL_LIMIT
+from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
 from schemas.records import Model
 

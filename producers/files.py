@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from framefuse.encoding import EncodedImage, encode_jpeg, fit, shrink
 from framefuse.errors import BadInput, UnreadableImage
-from framefuse.picture_headers import read_header
-from framefuse.publishing import Thinner, stream_id_from
-from framefuse.sources import Damaged, Item, Picture, Rejected, Skipped, Source, SourceOptions
-from framefuse.video import VideoReader
+from framefuse.pictures.encoding import EncodedImage, encode_jpeg, fit, shrink
+from framefuse.pictures.headers import read_header
+from framefuse.pictures.video import VideoReader
+from framefuse.publishing.decisions import Thinner, stream_id_from
+from framefuse.publishing.sources import Damaged, Item, Picture, Rejected, Skipped, Source, SourceOptions
 from schemas.records import Encoding
 
 AS_THEY_ARE = frozenset({".jpeg", ".jpg", ".jpe", ".png", ".webp"})

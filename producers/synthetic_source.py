@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
-from framefuse.encoding import encode_jpeg, shrink
 from framefuse.errors import BadInput
-from framefuse.sources import Item, Picture, Source, SourceOptions
+from framefuse.pictures.encoding import encode_jpeg, shrink
+from framefuse.publishing.sources import Item, Picture, Source, SourceOptions
 from producers.synthetic import render
 from schemas.records import Encoding
 

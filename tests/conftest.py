@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from framefuse import broker as embedded
-from framefuse.broker_home import RunningBroker
+from framefuse.broker.home import RunningBroker
 
 pytest_plugins = ["tests.parts.s3"]
 

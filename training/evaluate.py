@@ -21,7 +21,7 @@ from training.referee import Verdict, judge
 from training.shards import HEIGHT, TEST, WIDTH, Scene, draw
 from training.video import Steadiness, steadiness
 
-FILM_SEEDS = tuple(range(4_000_000, 4_000_006))
+FILM_SEEDS = tuple(range(4_000_000, 4_000_010))
 
 
 @dataclass(frozen=True, slots=True)

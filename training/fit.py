@@ -103,6 +103,7 @@ class Fit:
             self.clock.spend(time.process_time() - core, time.monotonic() - wall)
             if self.clock.core_s - saved > _CHECKPOINT_S:
                 self._save()
+                self._tell(losses[-1]["total"])
                 saved = self.clock.core_s
             if self.clock.core_s - scored > _SCORE_S:
                 self._report(losses)
@@ -140,6 +141,15 @@ class Fit:
     def _follow(self) -> None:
         keep = min(_AVERAGE, (1 + self.iteration) / (10 + self.iteration))
         torch._foreach_lerp_(_numbers(self.average), _numbers(self.task.net), 1 - keep)
+
+    def _tell(self, loss: float) -> None:
+        done = self.clock.share()
+        left_min = self.clock.wall_s / 60 * (1 - done) / max(done, 1e-6)
+        speed = self.iteration * BATCH / self.clock.core_s
+        self.console.print(
+            f"{self.task.name} {done:.0%}, loss {loss:.3f}, "
+            f"{speed:.0f} pictures per processor second, {left_min:.0f} min left"
+        )
 
     def _report(self, losses: list[dict[str, float]]) -> None:
         entry: dict[str, float] = {

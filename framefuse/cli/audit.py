@@ -12,8 +12,8 @@ from rich.table import Table
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
-    from framefuse.audit_topics import Progress
-    from framefuse.auditing import Books, Offender
+    from framefuse.audit.books import Books, Offender
+    from framefuse.audit.topics import Progress
     from framefuse.settings import KafkaSettings
 
 EXIT_UNBALANCED = 1
@@ -39,7 +39,7 @@ def audit(
 
     [cyan]framefuse audit --stream gate --json | jq .missing[/cyan]
     """
-    from framefuse.audit_topics import audit as read_books
+    from framefuse.audit.topics import audit as read_books
     from framefuse.settings import KafkaSettings, load
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
@@ -86,7 +86,7 @@ def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:
 
 def _place(offender: "Offender", kafka: "KafkaSettings") -> str:
     """The frame as topic-partition@offset; of an unreadable record, itself."""
-    from framefuse.auditing import Offence
+    from framefuse.audit.books import Offence
     from schemas.topics import FRAMES, FUSED
 
     topic = (FUSED if offender.offence is Offence.UNREADABLE else FRAMES).name(kafka.prefix)
@@ -101,7 +101,7 @@ def _horizon_in_words(horizons: Mapping[int, int]) -> str:
 
 
 def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict[str, object]:
-    from framefuse.auditing import Offence
+    from framefuse.audit.books import Offence
 
     return {
         "balanced": books.balanced,

@@ -15,8 +15,8 @@ import typer
 from framefuse.errors import Stop
 
 if TYPE_CHECKING:
-    from framefuse.broker_home import RunningBroker
-    from framefuse.jars import Progress
+    from framefuse.broker.home import RunningBroker
+    from framefuse.broker.jars import Progress
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -1,6 +1,6 @@
 """`framefuse infer` and its options.
 
-What happens is in `framefuse.inline`, what is shown in `infer_view`.
+What happens is in `framefuse.runtime.inline`, what is shown in `infer_view`.
 """
 
 import logging
@@ -68,7 +68,7 @@ def infer(
     Exit code 1: some picture could not be done; the others are.
     """
     from framefuse.cli.infer_view import Wanted, show
-    from framefuse.inline import open_inline
+    from framefuse.runtime.inline import open_inline
 
     logging.getLogger("framefuse.onnx").setLevel(logging.WARNING)  # each result names its provider
     flags: dict[str, dict[str, object]] = {

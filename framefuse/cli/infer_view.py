@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from framefuse.errors import BadInput, UnreadableImage
-from framefuse.inline import NOT_ASKED, Inline, frame_of
-from framefuse.overlay import draw, side_by_side
-from framefuse.pictures import decode, decode_map, stats_of
-from framefuse.publishing import distinct, new_run_id, stream_id_from
-from framefuse.result_json import as_json
+from framefuse.pictures.decoding import decode, decode_map, stats_of
+from framefuse.pictures.overlay import draw, side_by_side
+from framefuse.publishing.decisions import distinct, new_run_id, stream_id_from
+from framefuse.results.plain import as_json
+from framefuse.runtime.inline import NOT_ASKED, Inline, frame_of
 from schemas.records import DepthKind, DepthMap, Fused, FusedObject, Model, Outcome, Timing
 
 _DEMO = "demo-"

@@ -24,7 +24,7 @@ EXIT_CANNOT, EXIT_INTERRUPTED = 2, 130
 class Root(TyperGroup):
     """Shows our errors as one line that says what to do; a traceback only with --debug."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - as the base class has it
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as the base class has it
         """Run the command."""
         try:
             return super().invoke(ctx)

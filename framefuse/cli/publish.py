@@ -1,6 +1,6 @@
 """`framefuse publish` and its options.
 
-What happens is in `framefuse.publication`, what is shown in `publish_view`.
+What happens is in `framefuse.publishing.publication`, what is shown in `publish_view`.
 """
 
 from enum import StrEnum
@@ -161,9 +161,9 @@ def publish(
     dead letter or lost · 2 cannot begin · 130 Ctrl-C.
     """
     from framefuse.cli.publish_view import follow
-    from framefuse.publication import PublishOptions, named
+    from framefuse.publishing.publication import PublishOptions, named
+    from framefuse.publishing.sources import SourceOptions, open_sources
     from framefuse.settings import KafkaSettings, load
-    from framefuse.sources import SourceOptions, open_sources
 
     reading = SourceOptions(fps=fps, loop=loop, quality=quality, max_side_px=max_side, recursive=recursive)
     options = PublishOptions(

@@ -15,10 +15,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from framefuse.awaiting import OutcomeReader
-from framefuse.publication import Progress, Publication, PublishOptions
+from framefuse.publishing.publication import Progress, Publication, PublishOptions
+from framefuse.publishing.sources import Source
+from framefuse.results.awaiting import OutcomeReader
 from framefuse.settings import KafkaSettings
-from framefuse.sources import Source
 from schemas.records import Outcome
 
 INCOMPLETE, INTERRUPTED = 1, 130

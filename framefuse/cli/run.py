@@ -73,7 +73,7 @@ def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage o
     fields = dict(stage.settings.model_fields)
 
     def command(**given: Any) -> None:
-        from framefuse.running import RunOptions, run_stage
+        from framefuse.runtime.running import RunOptions, run_stage
         from framefuse.settings import KafkaSettings, load
 
         settings = load(stage.settings, **{name: given[name] for name in fields})

@@ -16,9 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from framefuse.result_json import as_json
-from framefuse.standing import Standing, StandingWatch
-from framefuse.watching import StageLag, StreamWatch, Watch, latency_ms, objects_in_words
+from framefuse.results.plain import as_json
+from framefuse.results.standing import Standing, StandingWatch
+from framefuse.results.watching import StageLag, StreamWatch, Watch, latency_ms, objects_in_words
 from schemas.records import Fused, Outcome
 
 _REFRESH_EVERY_S = 0.25

@@ -36,7 +36,7 @@ def create(
     [cyan]framefuse topics create --partitions 32 --replication 3 --bootstrap kafka:9092[/cyan]
     """
     from framefuse.kafka import Admin
-    from framefuse.schema_topic import SchemaTopic
+    from framefuse.kafka.schema_topic import SchemaTopic
     from framefuse.settings import KafkaSettings, load
     from schemas.topics import ALL
 

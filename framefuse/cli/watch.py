@@ -16,10 +16,10 @@ from framefuse.errors import BadInput
 
 if TYPE_CHECKING:
     from framefuse.cli.screen import View
-    from framefuse.result_film import ResultFilm
+    from framefuse.results.film import ResultFilm
+    from framefuse.results.subscribing import ResultSubscriber
+    from framefuse.results.watching import Watch
     from framefuse.settings import KafkaSettings
-    from framefuse.subscribing import ResultSubscriber
-    from framefuse.watching import Watch
 
 _POLL_S = 0.1
 
@@ -56,10 +56,10 @@ def watch(
 
     [cyan]framefuse watch --stream gate --from-start --limit 200 --save gate.mp4[/cyan]
     """
+    from framefuse.results.standing import frames_to_come
+    from framefuse.results.subscribing import ResultSubscriber, Start
+    from framefuse.results.watching import Watch
     from framefuse.settings import KafkaSettings, load
-    from framefuse.standing import frames_to_come
-    from framefuse.subscribing import ResultSubscriber, Start
-    from framefuse.watching import Watch
 
     if save is not None and stream is None:
         raise BadInput("--save films one stream: say which with --stream")
@@ -94,7 +94,7 @@ def _follow(
 def _view(kafka: "KafkaSettings", known: "Watch", *, as_json: bool) -> "Iterator[View]":
     from framefuse.cli.screen import JsonLines, Lines, Screen
     from framefuse.kafka import resolve_bootstrap
-    from framefuse.standing import StandingWatch
+    from framefuse.results.standing import StandingWatch
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     if as_json:
@@ -109,7 +109,7 @@ def _view(kafka: "KafkaSettings", known: "Watch", *, as_json: bool) -> "Iterator
 
 @contextmanager
 def _film(path: Path, kafka: "KafkaSettings") -> "Iterator[ResultFilm]":
-    from framefuse.result_film import ResultFilm
+    from framefuse.results.film import ResultFilm
 
     with ResultFilm(path, kafka) as film:
         yield film

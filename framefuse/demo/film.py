@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from framefuse.overlay import contact_sheet, side_by_side
-from framefuse.pictures import decode
+from framefuse.pictures.decoding import decode
+from framefuse.pictures.overlay import contact_sheet, side_by_side
+from framefuse.pictures.video import VideoWriter
 from framefuse.types import Image
-from framefuse.video import VideoWriter
 from schemas.records import Frame, Fused
 
 Shots = Mapping[str, Sequence[tuple[Frame, Fused]]]

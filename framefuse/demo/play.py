@@ -16,18 +16,18 @@ from rich.console import Console
 from rich.status import Status
 
 from framefuse import broker
-from framefuse.audit_topics import audit
-from framefuse.auditing import Books
+from framefuse.audit.books import Books
+from framefuse.audit.topics import audit
 from framefuse.demo.children import Children
 from framefuse.demo.film import Shots, write_film, write_sheet, write_still
 from framefuse.demo.progress import showing
 from framefuse.errors import Stop
 from framefuse.kafka import Admin, Reader, group_of
-from framefuse.pictures import decode as decode_picture
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.pictures.decoding import decode as decode_picture
+from framefuse.pictures.video import VideoWriter
+from framefuse.publishing.sources import Picture, SourceOptions, open_sources
 from framefuse.settings import KafkaSettings
-from framefuse.sources import Picture, SourceOptions, open_sources
-from framefuse.video import VideoWriter
 from schemas.codec import SchemaBook, decode
 from schemas.records import Frame, Fused
 from schemas.topics import ALL, FRAMES, FUSED

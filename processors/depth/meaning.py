@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from framefuse.errors import ModelUnusable
-from framefuse.pictures import Values
+from framefuse.pictures.decoding import Values
 from processors.onnx import OnnxModel, Tensor
 from schemas.records import DepthKind
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from framefuse.errors import Poison
-from framefuse.pictures import decode_frame, encode_map, stats_of
+from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.depth.meaning import Meaning, meaning_of, values_of
 from processors.onnx import OnnxModel, OnnxSettings, Tensor

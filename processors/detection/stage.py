@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from framefuse.errors import ModelUnusable, Poison
-from framefuse.pictures import decode_frame, measure
+from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.detection.decode import Candidates, candidates, suppress
 from processors.detection.letterbox import GREY, Placement, letterbox, place

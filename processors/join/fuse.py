@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from framefuse.errors import UnreadableImage
-from framefuse.pictures import Values, decode_map
+from framefuse.pictures.decoding import Values, decode_map
 from processors.join.objects import with_depth
 from schemas.records import Depth, Derived, Detections, Fused, Missing, Outcome, Side, Status
 

@@ -5,7 +5,7 @@ from math import ceil, floor, isfinite
 
 import numpy as np
 
-from framefuse.pictures import Values
+from framefuse.pictures.decoding import Values
 from schemas.records import Box, FusedObject, Object, ObjectDepth
 
 

@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from producers.scenes.layout import Road
 from producers.scenes.paints import Colour, noise
 from producers.scenes.shapes import Floats
 from producers.scenes.stage import Camera
+from producers.scenes.street import Road
 from producers.scenes.world import Air, Cover, Ground, World
 
 

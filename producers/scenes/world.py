@@ -10,9 +10,11 @@ from math import cos, radians, sin, tau
 
 import numpy as np
 
-from producers.scenes.layout import Road, Standing, furnish
+from producers.scenes.layout import furnish
 from producers.scenes.motion import Sway
 from producers.scenes.paints import Colour
+from producers.scenes.site import Standing
+from producers.scenes.street import Road
 from producers.scenes.things import Random
 
 FIELD_OF_VIEW = radians(64)

@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from framefuse.audit_topics import audit
-from framefuse.auditing import Offence
-from framefuse.broker_home import RunningBroker
+from framefuse.audit.books import Offence
+from framefuse.audit.topics import audit
+from framefuse.broker.home import RunningBroker
 from framefuse.cli.audit import audit as command
 from framefuse.errors import Stop
 from framefuse.settings import KafkaSettings

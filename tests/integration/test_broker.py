@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from framefuse import broker as embedded
-from framefuse.broker_home import BrokerHome, RunningBroker
+from framefuse.broker.home import BrokerHome, RunningBroker
 from framefuse.errors import BrokerUnavailable, Stop
 
 pytestmark = pytest.mark.broker

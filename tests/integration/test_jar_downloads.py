@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from framefuse import jars
+from framefuse.broker import jars
+from framefuse.broker.jars import Coordinate, Jar, Lock
 from framefuse.errors import Stop
-from framefuse.jars import Coordinate, Jar, Lock
 
 
 @dataclass

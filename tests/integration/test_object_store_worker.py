@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from framefuse.broker_home import RunningBroker
+from framefuse.broker.home import RunningBroker
 from framefuse.kafka import Admin, Producer, Reader
-from framefuse.running import RunOptions, run_stage
+from framefuse.runtime.running import RunOptions, run_stage
 from framefuse.settings import KafkaSettings, load
 from schemas.codec import SchemaBook, decode, encode
 from schemas.records import DeadLetter

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from framefuse.broker_home import RunningBroker
+from framefuse.broker.home import RunningBroker
 from schemas.codec import encode
 from schemas.records import Encoding, Frame
 from tests.parts.pipeline import Pipeline, a_picture, a_pipeline, assert_exactly_one_outcome, frames

@@ -19,17 +19,17 @@ import typer
 from typer.testing import CliRunner
 
 from framefuse import broker as embedded
-from framefuse.broker_home import RunningBroker
+from framefuse.broker.home import RunningBroker
 from framefuse.cli.publish import publish
 from framefuse.client import FramePublisher, NotPublished, PublisherClosed
 from framefuse.errors import BadInput, BrokerUnavailable, Stop, UnreadableImage
 from framefuse.kafka import Admin, GroupConsumer, GroupOffsets, Message, Producer, Reader, group_of
-from framefuse.publication import Publication, PublishOptions, named
-from framefuse.publishing import partition_of
+from framefuse.pictures.video import VideoWriter
+from framefuse.publishing.decisions import partition_of
+from framefuse.publishing.publication import Publication, PublishOptions, named
+from framefuse.publishing.sources import SourceOptions
 from framefuse.settings import KafkaSettings
-from framefuse.sources import SourceOptions
 from framefuse.types import Image, Partition, Record, origin_of
-from framefuse.video import VideoWriter
 from producers.files import open_sources
 from schemas.codec import SchemaBook, decode, encode
 from schemas.records import Frame, Fused, Outcome, State, StreamState

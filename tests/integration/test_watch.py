@@ -16,14 +16,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from framefuse.broker_home import RunningBroker
+from framefuse.broker.home import RunningBroker
 from framefuse.cli.watch import watch
 from framefuse.errors import BadInput
-from framefuse.result_film import FramePictures
-from framefuse.standing import Look, frames_to_come
-from framefuse.subscribing import ResultSubscriber, Start
+from framefuse.pictures.video import VideoReader
+from framefuse.results.film import FramePictures
+from framefuse.results.standing import Look, frames_to_come
+from framefuse.results.subscribing import ResultSubscriber, Start
 from framefuse.types import Image
-from framefuse.video import VideoReader
 from schemas.records import FrameRef, Fused
 from tests.parts.logs import Logs, of_stream
 from tests.parts.results import a_fused

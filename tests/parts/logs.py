@@ -8,7 +8,7 @@ import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient
 
 from framefuse.kafka import Admin, Producer
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.records import Frame, Fused

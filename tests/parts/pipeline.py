@@ -23,7 +23,7 @@ import fastavro
 import numpy as np
 
 from framefuse.kafka import Admin, Producer
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.records import Frame

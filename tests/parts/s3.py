@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from framefuse import jars
-from framefuse.java import find_java
+from framefuse.broker import jars
+from framefuse.broker.java import find_java
 
 LOCK = Path(__file__).with_name("s3proxy.lock")
 _READY_TIMEOUT_S = 30.0

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from framefuse.pictures import Values, encode_map
+from framefuse.pictures.decoding import Values, encode_map
 from framefuse.types import Record
 from schemas.records import (
     Box,

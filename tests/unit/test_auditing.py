@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse.auditing import (
+from framefuse.audit.books import (
     OFFENDERS_NAMED,
     Books,
     Bounds,
@@ -17,7 +17,7 @@ from framefuse.auditing import (
     runs,
     unsettled,
 )
-from framefuse.ledger import Tally
+from framefuse.audit.ledger import Tally
 from schemas.heads import FusedHead
 from schemas.records import Head, Outcome
 from tests.unit.builders import origin_at

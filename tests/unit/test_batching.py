@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse.batching import Batcher
+from framefuse.runtime.batching import Batcher
 from framefuse.types import BatchPolicy
 
 

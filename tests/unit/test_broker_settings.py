@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from framefuse.broker_settings import log4j_configuration, server_properties
-from framefuse.java import parse_major_version
+from framefuse.broker.java import parse_major_version
+from framefuse.broker.properties import log4j_configuration, server_properties
 
 
 def properties_of(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from framefuse.errors import UnreadableImage
-from framefuse.pictures import Values, decode_map, encode_map, stats_of
+from framefuse.pictures.decoding import Values, decode_map, encode_map, stats_of
 from schemas.records import DepthKind, DepthStats
 
 MAPS = arrays(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framefuse.errors import ModelUnusable, Poison
-from framefuse.pictures import decode_map
+from framefuse.pictures.decoding import decode_map
 from framefuse.settings import load
 from framefuse.types import Prepared, Record
 from processors.depth.meaning import Meaning, values_of

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from framefuse.errors import BadInput
-from framefuse.sources import Damaged, Item, Picture, Rejected, Skipped, Source, SourceOptions
+from framefuse.pictures.video import VideoWriter
+from framefuse.publishing.sources import Damaged, Item, Picture, Rejected, Skipped, Source, SourceOptions
 from framefuse.types import Image
-from framefuse.video import VideoWriter
 from producers.files import open_sources
 from schemas.records import Encoding
 

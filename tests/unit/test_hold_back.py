@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse.hold_back import Hold, HoldBack
+from framefuse.publishing.hold_back import Hold, HoldBack
 
 STAGES = ("detection", "depth")
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from framefuse.cli.infer import infer
 from framefuse.errors import BadInput, ModelUnusable
-from framefuse.inline import frame_of, open_inline
+from framefuse.runtime.inline import frame_of, open_inline
 from schemas.records import Fused, Outcome
 from tests.unit.models import a_depth_net, a_detector
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse import jars
-from framefuse.broker import KAFKA_VERSION
+from framefuse.broker import KAFKA_VERSION, jars
 from framefuse.broker import LOCK as KAFKA_LOCK
+from framefuse.broker.jars import Coordinate, Jar, Lock
 from framefuse.errors import BadInput, Stop
-from framefuse.jars import Coordinate, Jar, Lock
 
 WORDS = st.from_regex(r"[A-Za-z0-9._-]+", fullmatch=True)
 COORDINATES = st.builds(Coordinate, WORDS, WORDS, WORDS, st.just("") | WORDS)

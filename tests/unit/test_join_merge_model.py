@@ -79,7 +79,7 @@ class Joining(RuleBasedStateMachine):
     # What the world does.
 
     @rule(suffix=SUFFIXES, live=st.booleans(), acts=st.lists(st.sampled_from(Act), min_size=1, max_size=12))
-    def a_stage_works(self, suffix: str, live: bool, acts: list[Act]) -> None:  # noqa: FBT001
+    def a_stage_works(self, suffix: str, live: bool, acts: list[Act]) -> None:
         log = self.logs[suffix]
         for act in acts:
             if act is Act.END_TRANSACTION:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from framefuse.pictures import Values
+from framefuse.pictures.decoding import Values
 from processors.join.objects import depth_under, with_depth
 from schemas.records import Box
 from tests.unit.builders import an_object

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse.ledger import Ledger, Tally
+from framefuse.audit.ledger import Ledger, Tally
 from schemas.heads import FusedHead
 from schemas.records import Outcome
 from tests.unit.builders import origin_at

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framefuse.depth_colours import NO_VALUE, Span, depth_picture, follow
-from framefuse.label_layout import Rectangle, place_label
-from framefuse.lettering import BOLD, text_width, write
-from framefuse.overlay import caption, colour_of, contact_sheet, draw, side_by_side
-from framefuse.pictures import Values, encode_map
+from framefuse.pictures.decoding import Values, encode_map
+from framefuse.pictures.depth_colours import NO_VALUE, Span, depth_picture, follow
+from framefuse.pictures.label_layout import Rectangle, place_label
+from framefuse.pictures.lettering import BOLD, text_width, write
+from framefuse.pictures.overlay import caption, colour_of, contact_sheet, draw, side_by_side
 from framefuse.types import Image
 from schemas.records import (
     Box,

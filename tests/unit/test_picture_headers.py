@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from framefuse.errors import UnreadableImage
-from framefuse.picture_headers import Header, read_header
+from framefuse.pictures.headers import Header, read_header
 from schemas.records import Encoding
 
 STARTS = st.sampled_from(

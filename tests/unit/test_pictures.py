@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from framefuse.errors import UnreadableImage
-from framefuse.pictures import decode, decode_frame, measure, verify
+from framefuse.pictures.decoding import decode, decode_frame, measure, verify
 from framefuse.types import Image
 from schemas.records import Encoding
 from tests.unit.builders import a_frame

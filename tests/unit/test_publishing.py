@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framefuse.errors import BadInput
-from framefuse.publishing import (
+from framefuse.publishing.decisions import (
     Pacer,
     Thinner,
     checked_stream_id,

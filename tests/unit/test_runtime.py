@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from framefuse.compute import Computation
 from framefuse.errors import BadInput, Poison, Stop, UnreadableImage
-from framefuse.freshness import expired
-from framefuse.instance import claim
-from framefuse.intake import Intake, refuse_if_expired
 from framefuse.kafka import Message
 from framefuse.plugins import load_stage
-from framefuse.rejoining import Fences
+from framefuse.runtime.compute import Computation
+from framefuse.runtime.freshness import expired
+from framefuse.runtime.instance import claim
+from framefuse.runtime.intake import Intake, refuse_if_expired
+from framefuse.runtime.rejoining import Fences
 from framefuse.settings import KafkaSettings, StageSettings, load
 from framefuse.types import Prepared, Record
 from schemas.codec import SchemaBook, encode

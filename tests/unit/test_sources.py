@@ -5,9 +5,17 @@ from itertools import islice
 import pytest
 
 from framefuse.errors import BadInput
-from framefuse.pictures import decode
-from framefuse.publication import named
-from framefuse.sources import Item, Picture, Source, SourceOptions, installed, open_sources, scheme_of
+from framefuse.pictures.decoding import decode
+from framefuse.publishing.publication import named
+from framefuse.publishing.sources import (
+    Item,
+    Picture,
+    Source,
+    SourceOptions,
+    installed,
+    open_sources,
+    scheme_of,
+)
 from producers import synthetic_source
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from framefuse.errors import BadInput
+from framefuse.pictures.video import VideoReader, VideoWriter
 from framefuse.types import Image
-from framefuse.video import VideoReader, VideoWriter
 
 
 def a_picture(shade: int = 128, width: int = 64, height: int = 48) -> Image:

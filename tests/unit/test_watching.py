@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from framefuse.cli.screen import duration, line, render
-from framefuse.standing import Standing
-from framefuse.watching import StageLag, StreamWatch, Watch, objects_in_words
+from framefuse.results.standing import Standing
+from framefuse.results.watching import StageLag, StreamWatch, Watch, objects_in_words
 from schemas.records import UNREADABLE, Fused, Missing, Outcome, Side
 from tests.parts.results import a_fused, an_expired
 from tests.unit.builders import at

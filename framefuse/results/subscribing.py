@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from framefuse.errors import BadInput, Retry
-from framefuse.intake import Intake
 from framefuse.kafka import Admin, Assignment, GroupConsumer, Message, Overtaken, Reader
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.runtime.intake import Intake
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Partition
 from schemas.records import Fused

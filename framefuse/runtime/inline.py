@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from framefuse.errors import Poison, Stop
-from framefuse.pictures import measure
+from framefuse.pictures.decoding import measure
 from framefuse.plugins import load_stage
-from framefuse.publishing import frame_id_for
+from framefuse.publishing.decisions import frame_id_for
 from framefuse.settings import load
 from framefuse.types import Merge, Prepared, Processor, Record, origin_of
 from schemas.records import Depth, Detections, Frame, Fused, Status

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framefuse.errors import UnreadableImage
-from framefuse.picture_headers import Header, read_header
+from framefuse.pictures.headers import Header, read_header
 from framefuse.types import Image
 from schemas.records import DepthKind, DepthMap, DepthStats, Encoding, Frame, MapEncoding
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from framefuse.errors import BadInput, Retry, Stop
-from framefuse.hold_back import DEFAULT_LIMIT, Hold, HoldBack
 from framefuse.kafka import Admin, BufferFull, Delivery, GroupOffsets, Producer, group_of
-from framefuse.publishing import emptiest, partition_of
+from framefuse.publishing.decisions import emptiest, partition_of
+from framefuse.publishing.hold_back import DEFAULT_LIMIT, Hold, HoldBack
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.records import Frame, StreamState

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from framefuse import metrics
-from framefuse.dead_letters import letter_for
 from framefuse.errors import Retry
-from framefuse.intake import Intake
 from framefuse.kafka import Assignment, GroupConsumer, Message, Outgoing, Overtaken, TransactionalProducer
+from framefuse.runtime.dead_letters import letter_for
+from framefuse.runtime.intake import Intake
 from framefuse.types import Emission, Merge, Partition
 from schemas.codec import encode
 from schemas.records import Fused

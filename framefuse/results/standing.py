@@ -14,9 +14,9 @@ from typing import Self
 from framefuse import plugins
 from framefuse.errors import FramefuseError
 from framefuse.kafka import Admin, GroupOffsets, Reader, group_of
+from framefuse.results.watching import StageLag
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
-from framefuse.watching import StageLag
 from schemas.codec import NotARecord, SchemaBook
 from schemas.heads import FusedHead, decode_head
 from schemas.topics import FRAMES, FUSED

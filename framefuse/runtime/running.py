@@ -17,19 +17,19 @@ from typing import Any
 import cv2
 from prometheus_client import REGISTRY
 
-from framefuse.compute import Computation
 from framefuse.errors import Stop
-from framefuse.health import HealthServer
-from framefuse.instance import claim
-from framefuse.intake import Intake
 from framefuse.kafka import Admin, GroupConsumer, TransactionalProducer, group_of
-from framefuse.merging import MergeMembership, MergeParts
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.plugins import load_sink
-from framefuse.rejoining import Life, run_worker
-from framefuse.schema_topic import SchemaTopic
+from framefuse.runtime.compute import Computation
+from framefuse.runtime.health import HealthServer
+from framefuse.runtime.instance import claim
+from framefuse.runtime.intake import Intake
+from framefuse.runtime.merging import MergeMembership, MergeParts
+from framefuse.runtime.rejoining import Life, run_worker
+from framefuse.runtime.worker import Membership, Parts
 from framefuse.settings import KafkaSettings, StageSettings
 from framefuse.types import Processor, SinkContext, Stage
-from framefuse.worker import Membership, Parts
 from schemas.topics import DEAD_LETTERS, FRAMES, Topic
 
 log = logging.getLogger("framefuse.running")

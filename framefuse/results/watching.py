@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from framefuse.ledger import Ledger, Tally
+from framefuse.audit.ledger import Ledger, Tally
 from schemas.records import UNREADABLE, Fused, Outcome
 
 RATE_WINDOW = timedelta(seconds=5)

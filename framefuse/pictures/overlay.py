@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from framefuse.depth_colours import NO_VALUE, Span, add_legend, depth_picture
-from framefuse.label_layout import Rectangle, place_label
-from framefuse.lettering import BOLD, Colour, text_width, write
+from framefuse.pictures.depth_colours import NO_VALUE, Span, add_legend, depth_picture
+from framefuse.pictures.label_layout import Rectangle, place_label
+from framefuse.pictures.lettering import BOLD, Colour, text_width, write
 from framefuse.types import Image
 from schemas.records import DepthKind, DepthMap, Fused, FusedObject
 

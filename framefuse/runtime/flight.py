@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from framefuse.batching import Batcher
-from framefuse.compute import Started
+from framefuse.runtime.batching import Batcher
+from framefuse.runtime.compute import Started
 from framefuse.types import BatchPolicy, Output
 
 _UNWRITTEN_LIMIT_RECORDS = 512

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-from framefuse.ledger import Ledger, Tally
+from framefuse.audit.ledger import Ledger, Tally
 from schemas.heads import FusedHead
 from schemas.records import UNREADABLE, Head
 

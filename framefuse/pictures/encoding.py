@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from framefuse.errors import UnreadableImage
-from framefuse.picture_headers import read_header
-from framefuse.pictures import PIXEL_LIMIT, decode
+from framefuse.pictures.decoding import PIXEL_LIMIT, decode
+from framefuse.pictures.headers import read_header
 from framefuse.types import Image
 from schemas.records import Encoding
 from schemas.topics import IMAGE_LIMIT_BYTES

@@ -5,7 +5,7 @@ A lock is a text file: `# root` and `# exclude` lines say what was asked for, ev
 cache, so the cache never holds half a jar. Knows nothing of Kafka, never runs a jar, and contacts nobody
 when all jars are cached.
 
-`python -m framefuse.jars LOCK` makes a lock anew from its `# root` lines.
+`python -m framefuse.broker.jars LOCK` makes a lock anew from its `# root` lines.
 """
 
 import argparse
@@ -103,7 +103,7 @@ class Lock:
         return cls(tuple(roots), tuple(excludes), tuple(jars))
 
     def __str__(self) -> str:
-        lines = ["# made by: python -m framefuse.jars LOCK"]
+        lines = ["# made by: python -m framefuse.broker.jars LOCK"]
         lines += [f"# root {root}" for root in self.roots]
         lines += [f"# exclude {pattern}" for pattern in self.excludes]
         lines += [f"{jar.coordinate} {jar.size_bytes} {jar.sha256}" for jar in self.jars]
@@ -286,7 +286,7 @@ def _sha256(path: Path) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Make the locks that are named anew, in place; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m framefuse.jars", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m framefuse.broker.jars", description=main.__doc__)
     parser.add_argument("lock", type=Path, nargs="+", help="a lock with at least its '# root' lines")
     for path in parser.parse_args(arguments).lock:
         path.write_text(str(relock(Lock.parse(path.read_text("utf-8")))), "utf-8")

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from framefuse.lettering import text_width, write
-from framefuse.pictures import Values, decode_map
+from framefuse.pictures.decoding import Values, decode_map
+from framefuse.pictures.lettering import text_width, write
 from framefuse.types import Image
 from schemas.records import DepthKind, DepthMap
 

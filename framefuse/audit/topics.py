@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from framefuse.auditing import Books, Bounds, PartitionBooks, Place, close, runs, unsettled
+from framefuse.audit.books import Books, Bounds, PartitionBooks, Place, close, runs, unsettled
+from framefuse.audit.ledger import Tally
 from framefuse.errors import Retry
 from framefuse.kafka import Admin, Message, Reader
-from framefuse.ledger import Tally
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import NotARecord, SchemaBook

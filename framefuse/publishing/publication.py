@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from framefuse.encoding import EncodedImage
 from framefuse.errors import BadInput, FramefuseError, UnreadableImage
-from framefuse.hold_back import DEFAULT_LIMIT
-from framefuse.outlet import Outlet, PublisherClosed
-from framefuse.publisher import FramePublisher
-from framefuse.publishing import Pacer, Sums, checked_stream_id, distinct
+from framefuse.pictures.encoding import EncodedImage
+from framefuse.publishing.decisions import Pacer, Sums, checked_stream_id, distinct
+from framefuse.publishing.hold_back import DEFAULT_LIMIT
+from framefuse.publishing.outlet import Outlet, PublisherClosed
+from framefuse.publishing.publisher import FramePublisher
+from framefuse.publishing.sources import Damaged, Picture, Rejected, Skipped, Source
 from framefuse.settings import KafkaSettings
-from framefuse.sources import Damaged, Picture, Rejected, Skipped, Source
 
 _NOTICES_KEPT = 200
 _LAST_WORDS_S = 10.0

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from framefuse.errors import Poison, UndecodableRecord
-from framefuse.freshness import expired
 from framefuse.kafka.messages import Message
+from framefuse.runtime.freshness import expired
 from framefuse.types import Record, origin_of, unreadable
 from schemas.codec import NotARecord, SchemaBook, UnknownSchema, decode
 from schemas.records import Derived, Frame, Status

@@ -18,18 +18,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
-from framefuse.encoding import EncodedImage, check_size, encoded, fit
 from framefuse.errors import BadInput, BrokerUnavailable, FramefuseError, UnreadableImage
-from framefuse.hold_back import DEFAULT_LIMIT
 from framefuse.kafka import BufferFull, Delivery
-from framefuse.outlet import Outlet, PublisherClosed
-from framefuse.publishing import (
+from framefuse.pictures.encoding import EncodedImage, check_size, encoded, fit
+from framefuse.publishing.decisions import (
     DEFAULT_LIVE_FRESHNESS_MS,
     Sums,
     checked_stream_id,
     frame_id_for,
     new_run_id,
 )
+from framefuse.publishing.hold_back import DEFAULT_LIMIT
+from framefuse.publishing.outlet import Outlet, PublisherClosed
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Image
 from schemas.records import Frame, FrameRef, State, StreamState

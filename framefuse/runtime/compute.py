@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from framefuse import metrics
-from framefuse.dead_letters import letter_for
 from framefuse.errors import Poison, Stop
-from framefuse.intake import Refusal, Taken, refuse_if_expired
+from framefuse.runtime.dead_letters import letter_for
+from framefuse.runtime.intake import Refusal, Taken, refuse_if_expired
 from framefuse.types import Output, Prepared, Processor, Record
 from schemas.records import Status
 

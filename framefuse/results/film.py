@@ -7,13 +7,13 @@ from typing import Self
 
 from framefuse.errors import Poison, Retry
 from framefuse.kafka import Message, Reader
-from framefuse.overlay import side_by_side
-from framefuse.pictures import decode as decode_picture
-from framefuse.schema_topic import SchemaTopic
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.pictures.decoding import decode as decode_picture
+from framefuse.pictures.overlay import side_by_side
+from framefuse.pictures.video import VideoWriter
+from framefuse.results.watching import latency_ms
 from framefuse.settings import KafkaSettings
 from framefuse.types import Image, Partition
-from framefuse.video import VideoWriter
-from framefuse.watching import latency_ms
 from schemas.codec import NotARecord, decode
 from schemas.records import Frame, FrameRef, Fused
 

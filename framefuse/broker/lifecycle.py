@@ -1,7 +1,7 @@
 """The embedded broker: a real Apache Kafka on this machine, in a process that outlives its starter.
 
 Start, stop, find. Listens on loopback only, never speaks for a broker it did not start, and imports no Kafka
-client. What lies in a data directory is `framefuse.broker_home`'s affair.
+client. What lies in a data directory is `framefuse.broker.home`'s affair.
 """
 
 import os
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import platformdirs
 
-from framefuse import jars
-from framefuse.broker_home import BrokerHome, RunningBroker
-from framefuse.broker_launch import Launch
+from framefuse.broker import jars
+from framefuse.broker.home import BrokerHome, RunningBroker
+from framefuse.broker.java import find_java
+from framefuse.broker.launch import Launch
 from framefuse.errors import BrokerUnavailable, Stop
-from framefuse.java import find_java
 
 KAFKA_VERSION = "4.3.0"
 USUAL_PORT = 9092
@@ -51,7 +51,7 @@ def start(
         port: None takes the port of the last start, else 9092, else any; 0 takes any free one.
         extra: Kafka properties that win over ours.
         cluster_id: for the first start only, 22 characters of base64url; brokers of one cluster share it.
-        progress: told about bytes of jars fetched, see `framefuse.jars.resolve`.
+        progress: told about bytes of jars fetched, see `framefuse.broker.jars.resolve`.
         timeout_s: how long the JVM may take until it answers.
 
     Raises:

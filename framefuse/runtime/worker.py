@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from framefuse import metrics
-from framefuse.compute import Computation
 from framefuse.errors import Retry, SinkBusy
-from framefuse.flight import Batch, Flight, Waiting
-from framefuse.intake import Intake
 from framefuse.kafka import Assignment, GroupConsumer, Overtaken
+from framefuse.runtime.compute import Computation
+from framefuse.runtime.flight import Batch, Flight, Waiting
+from framefuse.runtime.intake import Intake
 from framefuse.types import BatchPolicy, Output, Partition, Sink
 
 log = logging.getLogger("framefuse.worker")

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from framefuse.broker_home import MAIN_CLASS, BrokerHome
-from framefuse.broker_settings import JVM_FLAGS, log4j_configuration, server_properties
+from framefuse.broker.home import MAIN_CLASS, BrokerHome
+from framefuse.broker.properties import JVM_FLAGS, log4j_configuration, server_properties
 from framefuse.errors import BrokerUnavailable
 
 

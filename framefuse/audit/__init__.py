@@ -1,0 +1,1 @@
+"""The books: the ledger, and the audit that checks it against the topics."""

@@ -1,0 +1,1 @@
+"""Pictures: decoding within limits, depth maps as PNG16, drawing results, video in and out."""

@@ -1,0 +1,1 @@
+"""Frames in: sources, publishers, how far they may run ahead."""

@@ -1,0 +1,1 @@
+"""Results out: subscribing, watching, waiting for outcomes."""
