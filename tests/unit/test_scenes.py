@@ -12,7 +12,7 @@ from producers.scenes.trace import ground_depth
 from producers.scenes.world import build_world
 from producers.synthetic import LABELS, Truth, View, render
 
-SEEDS = range(500, 512)
+SEEDS = range(500, 516)
 FRAME_S = 0.1
 REACH_PX = 12
 
