@@ -168,6 +168,16 @@ def table(rows: Sequence[Line], title: str) -> Table:
     return shown
 
 
+def markdown(rows: Sequence[Line]) -> str:
+    """The same rows for the model card."""
+    shown = ["| measure | value | target |", "|---|---:|---:|"]
+    for row in rows:
+        sign = "≥" if row.at_least else "≤"
+        target = "" if row.limit is None else f"{sign} {row.limit:g}{'' if row.met else ' (missed)'}"
+        shown.append(f"| {row.name} | {row.value:.3g} | {target} |")
+    return "\n".join(shown)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure the committed demo models on held-out scenes.")
@@ -176,12 +186,16 @@ def main() -> None:
         "--packed", action="store_true", help="16:9 between grey bars, and JPEG, each half of the time"
     )
     parser.add_argument("--no-film", action="store_true", help="leave out the moving pictures")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     chosen = parser.parse_args()
     check_sums()
     rows = lines(evaluate(chosen.scenes, plain=not chosen.packed))
     if not chosen.no_film:
         rows += film_lines(steadiness(TimedModel(DETECTOR), TimedModel(DEPTH), FILM_SEEDS))
-    Console().print(table(rows, f"demo models on {chosen.scenes} held-out scenes"))
+    if chosen.markdown:
+        Console(soft_wrap=True).print(markdown(rows), markup=False, highlight=False)
+    else:
+        Console().print(table(rows, f"demo models on {chosen.scenes} held-out scenes"))
 
 
 if __name__ == "__main__":
