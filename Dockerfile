@@ -1,0 +1,40 @@
+# One image for every stage: `docker build -t framefuse .`, with CUDA `--build-arg ACCELERATOR=gpu`.
+FROM python:3.12-slim-bookworm AS build
+ARG ACCELERATOR=cpu
+WORKDIR /src
+ENV PATH=/opt/framefuse/bin:$PATH UV_LINK_MODE=copy UV_NO_CACHE=1
+
+COPY requirements/build.txt requirements/run.txt requirements/
+RUN python -m venv /opt/framefuse \
+    && pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && uv pip install --require-hashes -r requirements/run.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY schemas schemas
+COPY framefuse framefuse
+COPY producers producers
+COPY processors processors
+COPY sinks sinks
+RUN uv pip install --no-deps --no-build-isolation .
+
+# The two runtimes are one Python module: the CPU's has to go first.
+RUN if [ "$ACCELERATOR" = gpu ]; then \
+        version=$(python -c 'import onnxruntime; print(onnxruntime.__version__)') \
+        && uv pip uninstall onnxruntime \
+        && uv pip install "onnxruntime-gpu[cuda,cudnn]==$version"; \
+    fi \
+    && uv pip uninstall uv setuptools pip
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp framefuse \
+    && install -d -o framefuse -g framefuse /results
+COPY --from=build /opt/framefuse /opt/framefuse
+ENV PATH=/opt/framefuse/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    XDG_CACHE_HOME=/tmp \
+    FRAMEFUSE_OBJECT_STORE_URL=/results
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 9464
+ENTRYPOINT ["framefuse"]
+CMD ["--help"]

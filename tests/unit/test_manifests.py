@@ -1,0 +1,137 @@
+"""Files that only other programs read: each follows its schema, and names what exists here."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import typer
+import yaml
+from prometheus_client import REGISTRY
+from typer.testing import CliRunner
+
+from framefuse import metrics
+from framefuse.cli import run, topics
+from framefuse.runtime.health import FIRST_PORT
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+STAGES = ("depth", "detection", "join", "object-store")
+COMMANDS: dict[str, typer.Typer] = {"run": run.app, "topics": topics.app}
+DASHBOARD = ROOT / "monitoring" / "grafana" / "framefuse.json"
+NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to render with")
+
+
+def manifests() -> list[dict[str, Any]]:
+    """What `kubectl apply -k k8s` would send."""
+    rendered = subprocess.run(
+        ["kubectl", "kustomize", str(ROOT / "k8s")], capture_output=True, text=True, check=True
+    )
+    return [document for document in yaml.safe_load_all(rendered.stdout) if document]
+
+
+def our_commands() -> Iterator[list[str]]:
+    """The arguments of `framefuse` in the manifests, as they stand there."""
+    for service in COMPOSE["services"].values():
+        if service["image"] == "framefuse":
+            yield [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", part) for part in service["command"]]
+    for path in sorted((ROOT / "k8s").glob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if document["kind"] in ("Deployment", "Job"):
+                for container in document["spec"]["template"]["spec"]["containers"]:
+                    if "args" in container:
+                        yield container["args"]
+
+
+def expressions() -> Iterator[str]:
+    """All PromQL in the alerts and on the dashboard."""
+    alerts = yaml.safe_load((ROOT / "monitoring" / "alerts.yml").read_text(encoding="utf-8"))
+    yield from (rule["expr"] for group in alerts["groups"] for rule in group["rules"])
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    yield from (target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+
+
+def test_the_compose_file_follows_the_compose_specification() -> None:
+    vendored = files("check_jsonschema.builtin_schemas") / "vendor" / "compose-spec.json"
+    jsonschema.validate(COMPOSE, json.loads(vendored.read_text(encoding="utf-8")))
+
+
+def test_compose_starts_every_stage_after_the_topics() -> None:
+    services = COMPOSE["services"]
+    for stage in STAGES:
+        assert services[stage]["command"][:2] == ["run", stage]
+        assert services[stage]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+def test_compose_mounts_only_files_that_are_there() -> None:
+    mounted = [
+        volume.split(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+    assert mounted
+    assert [path for path in mounted if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("arguments", list(our_commands()), ids=shlex.join)
+def test_every_command_in_a_manifest_is_one_of_ours(arguments: list[str]) -> None:
+    command, *rest = arguments
+    result = CliRunner().invoke(COMMANDS[command], [*rest, "--help"])
+    assert result.exit_code == 0, result.output
+
+
+@NEEDS_KUBECTL
+def test_every_kubernetes_object_follows_the_schema_of_its_kind() -> None:
+    for manifest in manifests():
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+@NEEDS_KUBECTL
+def test_every_stage_is_a_deployment_with_probes_a_budget_and_a_name_of_its_own() -> None:
+    objects = manifests()
+    budgets = [o["metadata"]["name"] for o in objects if o["kind"] == "PodDisruptionBudget"]
+    deployments = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "Deployment"}
+    assert sorted(budgets) == sorted(deployments) == sorted(STAGES)
+    for name, spec in deployments.items():
+        pod = spec["template"]["spec"]
+        (worker,) = pod["containers"]
+        assert worker["args"][:2] == ["run", name]
+        assert worker["ports"][0]["containerPort"] == FIRST_PORT
+        assert worker["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        assert worker["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        assert pod["terminationGracePeriodSeconds"] > 30
+        (instance,) = worker["env"]
+        assert instance["name"] == "FRAMEFUSE_INSTANCE"
+        assert instance["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+def test_alerts_and_dashboard_ask_only_for_metrics_that_exist() -> None:
+    known = {metric.name for metric in REGISTRY.collect()}
+    known |= {f"{name}{end}" for name in known for end in ("_total", "_bucket", "_sum", "_count")}
+    assert metrics.LAG._name in known
+    asked = {name for text in expressions() for name in re.findall(r"framefuse_\w+", text)}
+    assert asked
+    assert sorted(asked - known) == []
+
+
+def test_every_metric_of_a_worker_is_on_the_dashboard() -> None:
+    ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("framefuse_")}
+    of_publishers = {"framefuse_published", "framefuse_rejected", "framefuse_dropped"}
+    text = DASHBOARD.read_text(encoding="utf-8")
+    assert sorted(name for name in ours - of_publishers if name not in text) == []
+
+
+def test_every_alert_says_what_to_do() -> None:
+    alerts = yaml.safe_load((ROOT / "monitoring" / "alerts.yml").read_text(encoding="utf-8"))
+    for rule in alerts["groups"][0]["rules"]:
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert set(rule["annotations"]) == {"summary", "description"}, rule["alert"]
