@@ -27,6 +27,7 @@ format: $(BIN)/.dev ## Bring the code into that style
 
 types: $(BIN)/.dev ## Types of the code and of the tests, strictly
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples/*.py examples/*/*.py
 
 imports: $(BIN)/.dev ## Whether imports go one way
 	@$(BIN)/lint-imports
