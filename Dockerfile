@@ -2,7 +2,7 @@
 FROM python:3.12-slim-bookworm AS build
 ARG ACCELERATOR=cpu
 WORKDIR /src
-ENV PATH=/opt/framefuse/bin:$PATH UV_LINK_MODE=copy UV_NO_CACHE=1
+ENV VIRTUAL_ENV=/opt/framefuse PATH=/opt/framefuse/bin:$PATH UV_LINK_MODE=copy UV_NO_CACHE=1
 
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN python -m venv /opt/framefuse \
