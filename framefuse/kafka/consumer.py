@@ -67,6 +67,7 @@ class GroupConsumer:
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._generation = 0
+        self._lost = False
         self._consumer = ck.Consumer(
             client_config(settings, client_id)
             | {
@@ -87,7 +88,7 @@ class GroupConsumer:
             }
         )
         self._consumer.subscribe(
-            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
 
     def poll(self, timeout_s: float, limit: int) -> Sequence[Message]:
@@ -111,6 +112,8 @@ class GroupConsumer:
             if len(messages) >= limit:
                 break
             raw = self._consumer.poll(0)
+        if self._lost:
+            raise Retry(f"{self.group}: the group has given our partitions away")
         return messages if generation == self._generation else []
 
     def group_metadata(self) -> object:
@@ -205,6 +208,12 @@ class GroupConsumer:
         self._on_revoked(gone)
         self._next.clear()
         self._paused.clear()
+
+    def _lose(self, consumer: object, parts: list[ck.TopicPartition]) -> None:
+        """Revoked without being asked: the group, or its broker, was out of reach for too long."""
+        self._revoke(consumer, parts)
+        # What else was connected to that broker may hang: begin anew, producer and all.
+        self._lost = True
 
     def _committed(self, parts: list[ck.TopicPartition]) -> list[ck.TopicPartition]:
         """Committed offsets; asks again while a dead worker's open transaction makes the broker hesitate."""

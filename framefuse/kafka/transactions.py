@@ -1,4 +1,9 @@
-"""The transactional producer: outputs and input offsets become visible together, or not at all."""
+"""The transactional producer: outputs and input offsets become visible together, or not at all.
+
+`send_offsets_to_transaction` can hang for ever after a broker was lost, whatever its time-out (librdkafka
+issues 5456 and 5511, open in 2.16; seen with a broker killed and restarted). So each transaction is written
+in a thread that can be left behind: the next producer of its id fences it, and it can commit no more.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,12 +11,15 @@ from dataclasses import dataclass, field
 import confluent_kafka as ck
 
 from framefuse.errors import BrokerUnavailable, Retry
+from framefuse.kafka.abandonable import Abandonable, Stuck
 from framefuse.kafka.connection import producer_config
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
 TRANSACTION_TIMEOUT_MS = 10_000
-_CALL_TIMEOUT_S = 15.0
+_CALL_TIMEOUT_S = 10.0
+_WRITE_LIMIT_S = 15.0
+"""The broker has aborted the transaction by then anyway."""
 
 
 class TransactionFailed(Retry):
@@ -42,6 +50,7 @@ class TransactionalProducer:
             BrokerUnavailable: no broker answered in 30 s.
         """
         self.transactional_id = transactional_id
+        self._calls = Abandonable(f"{transactional_id} transactions")
         self._producer = ck.Producer(
             producer_config(settings, transactional_id)
             | {
@@ -70,9 +79,29 @@ class TransactionalProducer:
         `group` says who the consumer was in its group at the poll that brought the batch; it fences zombies.
 
         Raises:
-            TransactionFailed: aborted; drop what is in flight, rejoin, read again.
-            Fenced: make a new producer.
+            TransactionFailed: aborted; drop what is in flight, rejoin with a new producer, read again.
+            Fenced: the same, but another producer of this id may be at work.
         """
+        try:
+            self._calls.call(lambda: self._write(records, offsets, group, notes or {}), _WRITE_LIMIT_S)
+        except Stuck:
+            raise TransactionFailed(f"{self.transactional_id}: no answer in {_WRITE_LIMIT_S:.0f} s") from None
+
+    def close(self) -> None:
+        """Forget what is queued; an open transaction has been aborted, or is fenced by the next producer."""
+        if self._calls.stuck:
+            return
+        self._calls.close()
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def _write(
+        self,
+        records: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        group: object,
+        notes: Mapping[Partition, str],
+    ) -> None:
         try:
             self._producer.begin_transaction()
             for record in records:
@@ -91,11 +120,6 @@ class TransactionalProducer:
         except TransactionFailed:
             self._abort()
             raise
-
-    def close(self) -> None:
-        """Forget what is queued; an open transaction has been aborted by `write`."""
-        self._producer.purge()
-        self._producer.flush(1.0)
 
     def _produce(self, record: Outgoing) -> None:
         partition = -1 if record.partition is None else record.partition
@@ -130,9 +154,8 @@ class TransactionalProducer:
 
 
 def _client_offsets(
-    offsets: Mapping[Partition, int], notes: Mapping[Partition, str] | None
+    offsets: Mapping[Partition, int], notes: Mapping[Partition, str]
 ) -> list[ck.TopicPartition]:
-    notes = notes or {}
     return [
         ck.TopicPartition(part.topic, part.number, offset, metadata=notes.get(part, ""))
         for part, offset in offsets.items()

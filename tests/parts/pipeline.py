@@ -101,6 +101,11 @@ class Pipeline:
         }
         self._processes: list[subprocess.Popen[bytes]] = []
 
+    def use_demo_models(self) -> None:
+        """The models that come with framefuse, instead of the tiny ones."""
+        for stage in ("DETECTION", "DEPTH"):
+            del self._environment[f"FRAMEFUSE_{stage}_MODEL"]
+
     def start(self, stage: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
         """`framefuse run STAGE …` as a process of its own; its output goes to the test's folder."""
         return self.command("run", stage, *arguments, log=f"{stage}-{len(self._processes)}", **environment)
