@@ -238,6 +238,20 @@ class Safe:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """Records that a merge has taken, by what became of them."""
+
+    pending: int
+    """Wait for another source now."""
+    received: int
+    late: int
+    """Came after their frame was decided."""
+    duplicates: int
+    timed_out: int
+    """Frames decided without a source that was silent for too long."""
+
+
 class Merge(Protocol):
     """Brings several sorted logs together, partition by partition. Pure: time comes in as an argument."""
 
@@ -264,6 +278,9 @@ class Merge(Protocol):
 
     def safe(self, partition: int, positions: Mapping[str, int]) -> Safe:
         """What to commit, when each source (by suffix) has been read up to `positions`."""
+
+    def counts(self) -> MergeCounts:
+        """What has happened since it was made, for metrics and warnings."""
 
     def crowded(self, suffix: str, partition: int) -> bool:
         """Whether this source runs too far ahead of the others and must be paused."""

@@ -8,7 +8,6 @@ assigned (partition counts differ while they grow) is paused: no record, no time
 import logging
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from framefuse.errors import Retry
 from framefuse.kafka import Assignment, GroupConsumer, Message, Outgoing, Overtaken, TransactionalProducer
 from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Intake
-from framefuse.types import Emission, Merge, Partition
+from framefuse.types import Emission, Merge, MergeCounts, Partition
 from schemas.codec import encode
 from schemas.records import Fused
 
@@ -27,6 +26,7 @@ log = logging.getLogger("framefuse.merging")
 _IDLE_POLL_S = 0.2
 _PENDING_POLL_S = 0.02
 _POLL_LIMIT = 500
+_LATE_SHARE = 0.01
 WATCH_INTERVAL_S = 1.0
 
 
@@ -57,6 +57,11 @@ class _Round:
     more: bool = False
 
 
+def too_many_late(now: MergeCounts, before: MergeCounts) -> bool:
+    """Whether more than 1 % of what came since `before` came late."""
+    return now.late - before.late > _LATE_SHARE * (now.received - before.received)
+
+
 class MergeMembership:
     """One life in the group. Everything happens in the thread that runs it."""
 
@@ -66,7 +71,7 @@ class MergeMembership:
         self._whole: frozenset[int] = frozenset()
         self._half: frozenset[Partition] = frozenset()
         self._committed: dict[Partition, int] = {}
-        self._counted: dict[str, int] = defaultdict(int)
+        self._counted = self._merge.counts()
         self._watched_s = 0.0
 
     def run(self) -> None:
@@ -96,7 +101,7 @@ class MergeMembership:
     def _loop(self) -> None:
         more = False
         while not self._stop.is_set():
-            timeout_s = 0.0 if more else _PENDING_POLL_S if self._pending() else _IDLE_POLL_S
+            timeout_s = 0.0 if more else _PENDING_POLL_S if self._merge.counts().pending else _IDLE_POLL_S
             messages = self._consumer.poll(timeout_s, _POLL_LIMIT)
             group = self._consumer.group_metadata() if messages or more else None
             turn = _Round()
@@ -195,14 +200,20 @@ class MergeMembership:
         metrics.ASSIGNED.labels(*labels).set(len(self._whole))
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
         metrics.JOIN_HALF_ASSIGNED.labels(self._parts.name).set(len(self._half))
-        metrics.JOIN_PENDING.labels(self._parts.name).set(self._pending())
-        for event in ("late", "duplicates", "timed_out"):
-            count = int(getattr(self._merge, event, 0))
-            metrics.JOIN_EVENTS.labels(event).inc(count - self._counted[event])
-            self._counted[event] = count
-
-    def _pending(self) -> int:
-        return int(getattr(self._merge, "pending", 0))
+        counts, before = self._merge.counts(), self._counted
+        self._counted = counts
+        metrics.JOIN_PENDING.labels(self._parts.name).set(counts.pending)
+        metrics.JOIN_EVENTS.labels("late").inc(counts.late - before.late)
+        metrics.JOIN_EVENTS.labels("duplicates").inc(counts.duplicates - before.duplicates)
+        metrics.JOIN_EVENTS.labels("timed_out").inc(counts.timed_out - before.timed_out)
+        if too_many_late(counts, before):
+            log.warning(
+                "%s: %d of %d records came after their frame was decided: set --wait-ms above the freshness "
+                "budget and the slowest batch together, or run more workers of the late stage",
+                self._parts.name,
+                counts.late - before.late,
+                counts.received - before.received,
+            )
 
     # ── rebalances, called from within `poll` ──
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from framefuse.errors import Stop
-from framefuse.types import Emission, Record, Safe, unreadable
+from framefuse.types import Emission, MergeCounts, Record, Safe, unreadable
 from schemas.records import UNREADABLE, Derived, FrameRef
 
 LEAST_HELD = 0.25
@@ -177,6 +177,10 @@ class LogMerge:
     def pending(self) -> int:
         """Halves that wait, in all partitions."""
         return sum(len(log.pending) for state in self._partitions.values() for log in state.logs.values())
+
+    def counts(self) -> MergeCounts:
+        """What has happened since it was made."""
+        return MergeCounts(self.pending, self.received, self.late, self.duplicates, self.timed_out)
 
     def assigned(self, partition: int, notes: Sequence[str], ends: Mapping[str, int]) -> None:
         """Take over a partition from where its notes say; earlier state of it is forgotten.

@@ -15,9 +15,10 @@ from framefuse.runtime.compute import Computation
 from framefuse.runtime.freshness import expired
 from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake, refuse_if_expired
+from framefuse.runtime.merging import too_many_late
 from framefuse.runtime.rejoining import Fences
 from framefuse.settings import KafkaSettings, StageSettings, load
-from framefuse.types import Prepared, Record
+from framefuse.types import MergeCounts, Prepared, Record
 from schemas.codec import SchemaBook, encode
 from schemas.records import Derived, Detections, Frame, Status
 from tests.unit.builders import START, a_frame, detections_of
@@ -165,6 +166,13 @@ def test_being_fenced_once_is_a_time_out_and_three_times_a_minute_a_twin() -> No
         True,
         True,
     ]
+
+
+def test_one_late_record_in_a_hundred_is_borne_and_more_are_told_of() -> None:
+    before = MergeCounts(pending=0, received=1000, late=50, duplicates=0, timed_out=50)
+
+    assert not too_many_late(replace(before, received=1100, late=51), before)
+    assert too_many_late(replace(before, received=1100, late=52), before)
 
 
 def test_two_workers_of_one_host_never_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
