@@ -24,24 +24,21 @@ def demo(output: Output = Path("demo-output"), seconds: Seconds = 8, fps: Fps = 
     """
     from framefuse.demo.play import Options, play
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]framefuse demo[/bold]: two streams → detection + depth → joined on frame id\n")
     played = play(Options(output, seconds, fps), console)
-    console.print(f"\n[bold]ledger[/bold]  {played.books.ledger.in_words()}")
-    verdict = (
-        "[green]the books balance[/green]" if played.books.balanced else "[red]they do not balance[/red]"
-    )
+    books = played.books
+    verdict = "[green]the books balance[/green]" if books.balanced else "[red]the books do not balance[/red]"
+    rate = f"{played.frames_per_second:.1f} frames/s fused, {played.seconds:.0f} s in all"
+    console.print(f"\n[bold]ledger[/bold]    {books.ledger.in_words()}\n          {verdict}; {rate}\n")
+    console.print(f"[bold]look at[/bold]   {played.film}  (boxes, distances, depth; any browser plays it)")
+    console.print(f"          {played.sheet}")
+    console.print(f"          {played.results}/  (Parquet, one row a frame)\n")
+    console.print(f"[bold]try next[/bold]  framefuse infer {output}/still.jpg")
+    console.print("          framefuse broker up && framefuse topics create")
     console.print(
-        f"        {verdict}; {played.frames_per_second:.1f} frames/s fused, {played.seconds:.0f} s in all\n"
+        "          framefuse run detection --workers 2   [dim]then depth, join; publish, watch[/dim]"
     )
-    console.print(f"[bold]look at[/bold] {played.film}   boxes, distances and depth, plays in any browser")
-    console.print(f"        {played.sheet}")
-    console.print(f"        {played.results}/   Parquet, one row a frame\n")
-    console.print("[bold]try next[/bold]", soft_wrap=True)
-    console.print(f"        framefuse infer {output}/still.jpg                 a picture, without Kafka")
-    console.print("        framefuse broker up && framefuse topics create     a broker that stays")
-    console.print(
-        "        framefuse run detection --workers 2                and depth, join; then publish, watch"
-    )
+    console.print("[bold]read[/bold]      README.md, docs/architecture.md")
     if not played.books.balanced:
         raise typer.Exit(1)

@@ -2,6 +2,8 @@
 
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -198,3 +200,19 @@ def test_the_picture_of_another_frame_is_never_taken(pipeline: Pipeline) -> None
 
     first, second = outcomes[0][0], outcomes[1][0]
     assert first["map"]["data"] != second["map"]["data"]
+
+
+def test_a_second_ctrl_c_ends_a_worker_that_is_still_draining() -> None:
+    program = (
+        "import time; from framefuse.cli.run import stop_on_signals\n"
+        "stop = stop_on_signals(); print('up', flush=True)\n"
+        "while True: time.sleep(0.05); stop.is_set() and print('draining', flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "draining\n"
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(10) == 130
