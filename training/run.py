@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("training/work"), help="folder for data and checkpoints"
     )
-    parser.add_argument("--core-minutes", type=float, default=55, help="processor minutes for each net")
+    parser.add_argument("--core-minutes", type=float, default=32, help="processor minutes for each net")
     parser.add_argument(
         "--export-only", action="store_true", help="write the ONNX files from the last checkpoints"
     )
