@@ -1,5 +1,6 @@
 """Fixtures for more than one test file: the real broker, started once a run, and names of one's own."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +10,12 @@ from framefuse import broker as embedded
 from framefuse.broker.home import RunningBroker
 
 pytest_plugins = ["tests.parts.s3"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Ctrl-C works in what tests start, even where a shell started us in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
