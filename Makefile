@@ -32,7 +32,7 @@ types: $(BIN)/.dev ## Types of the code and of the tests, strictly
 imports: $(BIN)/.dev ## Whether imports go one way
 	@$(BIN)/lint-imports
 
-train: .venv-training/bin/.ready ## The two demo models anew, from nothing: two hours, 6 GB of packages
+train: .venv-training/bin/.ready ## The two demo models anew, from nothing: about an hour, 6 GB of packages
 	@.venv-training/bin/python -m training.run
 
 lock: $(BIN)/.tools ## Newer versions of everything that is pinned
