@@ -3,7 +3,9 @@
     FramefuseError
     ├── Poison                  this record will never work: dead-letter it, go on
     │   ├── UndecodableRecord   the value is not a record we can read
-    │   └── UnreadableImage     the record is fine, its picture is not
+    │   ├── UnreadableImage     the record is fine, its picture is not
+    │   └── ProcessorFailed     the fault is ours; too many of these stop the worker
+    │       └── ModelFailed
     ├── Retry                   not now: the same record again after `retry_after_s`
     │   └── SinkBusy
     └── Stop                    this process cannot do its job: exit, and say how to mend it
@@ -32,6 +34,14 @@ class UndecodableRecord(Poison):
 
 class UnreadableImage(Poison):
     """A picture that is broken, too large, or not what its record says it is."""
+
+
+class ProcessorFailed(Poison):
+    """The code of a stage failed on this record, which may be fine; see `dead_letter_limit`."""
+
+
+class ModelFailed(ProcessorFailed):
+    """The model failed on this picture, or gave no numbers for it."""
 
 
 class Retry(FramefuseError):

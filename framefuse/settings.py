@@ -75,6 +75,13 @@ class KafkaSettings(_FileSettings):
 class StageSettings(_FileSettings):
     """Base of every stage's settings; a subclass sets `section` to the stage's name."""
 
+    dead_letter_limit: int = Field(
+        100, ge=0, description="A worker stops after this many failures of its own in a row; 0: never."
+    )
+    dead_letter_share: float = Field(
+        0.5, ge=0, le=1, description="The same at this share of its last 1,000 records; 0: never."
+    )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.section:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from pydantic import Field
 
-from framefuse.errors import ModelUnusable, Poison, ProviderUnavailable
+from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
 from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
 from schemas.records import Model
@@ -103,19 +103,19 @@ class OnnxModel:
         """The first output for N×3×height×width float32 pictures; N is 1 unless `input.any_batch`.
 
         Raises:
-            Poison: the runtime failed on these pictures; the model itself ran when it was opened.
+            ModelFailed: the runtime failed on these pictures; the model itself ran when it was opened.
         """
         feed = {self.input.name: pictures.astype(self.input.dtype, copy=False)}
         try:
             (output,) = self._session.run([self._output], feed)
         except Exception as error:  # the runtime's errors have no common class but this
-            raise Poison(f"{self.identity.name} failed while running: {_first_line(error)}") from error
+            raise ModelFailed(f"{self.identity.name} failed while running: {_first_line(error)}") from error
         return np.asarray(output)
 
     def _first_run(self) -> tuple[int, ...]:
         try:
             return self.run(np.zeros((1, 3, self.input.height, self.input.width), np.float32)).shape
-        except Poison as error:
+        except ModelFailed as error:
             raise ModelUnusable(str(error)) from error
 
     @property

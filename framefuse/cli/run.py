@@ -70,7 +70,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage of any settings
-    fields = dict(stage.settings.model_fields)
+    fields = _fields(stage)
 
     def command(**given: Any) -> None:
         from framefuse.runtime.running import RunOptions, run_stage
@@ -104,6 +104,14 @@ def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage o
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _fields(stage: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The settings of a stage that do something in it: what limits a processor needs one."""
+    from framefuse.settings import StageSettings
+
+    general = () if stage.build else StageSettings.model_fields
+    return {name: field for name, field in stage.settings.model_fields.items() if name not in general}
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401

@@ -5,24 +5,22 @@ Knows no Kafka; `framefuse infer` and the worker share it.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from framefuse import metrics
-from framefuse.errors import Poison, Stop
+from framefuse.errors import Poison, ProcessorFailed, Stop
+from framefuse.runtime.dead_letter_limit import DeadLetterLimit, broken
 from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Refusal, Taken, refuse_if_expired
+from framefuse.settings import StageSettings
 from framefuse.types import Output, Prepared, Processor, Record
 from schemas.records import Status
 
 log = logging.getLogger("framefuse.compute")
-
-
-class ProcessorFailed(Poison):
-    """The processor raised something unexpected on this record alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,19 @@ class Started:
 class Computation:
     """One processor of one stage, used by one thread at a time."""
 
-    def __init__(self, stage: str, processor: Processor[Any, Any, Any], threads: Executor) -> None:
+    def __init__(
+        self,
+        stage: str,
+        processor: Processor[Any, Any, Any],
+        threads: Executor,
+        settings: StageSettings,
+    ) -> None:
+        """Compute for `stage`; `settings` say how many failures are too many."""
         self._stage, self._processor, self._threads = stage, processor, threads
+        self._limit = DeadLetterLimit(
+            consecutive=settings.dead_letter_limit, share=settings.dead_letter_share
+        )
+        self._setting_prefix = settings.model_config.get("env_prefix", "")
 
     def start(self, taken: Taken[Any]) -> Started:
         """Begin to prepare a record beside everything else."""
@@ -49,7 +58,7 @@ class Computation:
         """One output per record, in order, whatever happens to any of them.
 
         Raises:
-            Stop: the processor cannot go on at all.
+            Stop: the processor cannot go on at all, or failed on too many records.
         """
         now = datetime.now(UTC)
         refusals: dict[int, Refusal] = {}
@@ -68,6 +77,7 @@ class Computation:
                 refusals[index] = Refusal(Status.FAILED, str(answer), answer)
             else:
                 values[index] = answer
+        self._check_limit(refusals, len(batch))
         self._observe(len(batch), len(values), waited_s, time.monotonic() - begun_s - waited_s)
         return [
             self._refused(started.taken, refusals[index])
@@ -114,6 +124,15 @@ class Computation:
             return [
                 error if isinstance(error, Poison) else ProcessorFailed(f"{type(error).__name__}: {error}")
             ]
+
+    def _check_limit(self, refusals: Mapping[int, Refusal], count: int) -> None:
+        for index in range(count):
+            refusal = refusals.get(index)
+            if refusal is not None and not isinstance(refusal.error, ProcessorFailed):
+                continue
+            too_many = self._limit.note(failed=refusal is not None)
+            if refusal is not None and too_many is not None:
+                raise broken(self._stage, too_many, refusal.reason, self._setting_prefix)
 
     def _refused(self, taken: Taken[Any], refusal: Refusal) -> Output[Any]:
         metrics.RECORDS.labels(self._stage, refusal.status).inc()

@@ -153,7 +153,7 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
             name=name,
             source=topic,
             intake=Intake(source.record, schemas.book, schemas.refresh),
-            computation=Computation(stage.name, processor, threads),
+            computation=Computation(stage.name, processor, threads, settings),
             policy=policy,
             consumer=partial(
                 GroupConsumer,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from framefuse.errors import Poison
+from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.depth.meaning import Meaning, meaning_of, values_of
@@ -67,10 +67,10 @@ class DepthEstimation:
         return np.asarray(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True), np.float32)
 
     def process(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Sequence[Depth | Poison]:
-        """The depth map of each frame, in order; Poison where the model gave no numbers.
+        """The depth map of each frame, in order; ModelFailed where the model gave no numbers.
 
         Raises:
-            Poison: the runtime failed on this batch; one of its records may be the reason.
+            ModelFailed: the runtime failed on this batch; one of its records may be the reason.
         """
         answers: list[Depth | Poison] = []
         step = self._model.best_batch or len(batch)
@@ -93,7 +93,7 @@ class DepthEstimation:
         began = time.perf_counter()
         values = values_of(output, self._meaning)
         if values is None:
-            return Poison(f"{self._model.identity.name} gave NaN for this picture")
+            return ModelFailed(f"{self._model.identity.name} gave NaN for this picture")
         stats = stats_of(values)
         depth_map = encode_map(
             values,

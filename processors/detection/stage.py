@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from framefuse.errors import ModelUnusable, Poison
+from framefuse.errors import ModelFailed, ModelUnusable, Poison
 from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.detection.decode import Candidates, candidates, suppress
@@ -82,10 +82,10 @@ class Detection:
         return Fitted(np.asarray(cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True), np.float32), placement)
 
     def process(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Sequence[Detections | Poison]:
-        """Objects of each frame, in order; Poison where the model gave no finite numbers.
+        """Objects of each frame, in order; ModelFailed where the model gave no finite numbers.
 
         Raises:
-            Poison: the runtime failed on this batch; one of its records may be the reason.
+            ModelFailed: the runtime failed on this batch; one of its records may be the reason.
         """
         answers: list[Detections | Poison] = []
         step = self._model.best_batch or len(batch)
@@ -108,7 +108,9 @@ class Detection:
         began = time.perf_counter()
         found = candidates(head, self._confidence)
         if found is None:
-            return Poison(f"{self._model.identity.name} gave numbers that are not finite for this picture")
+            return ModelFailed(
+                f"{self._model.identity.name} gave numbers that are not finite for this picture"
+            )
         kept = suppress(
             found, iou=self._iou, max_det=self._settings.max_det, iou_any_label=self._iou_any_label
         )

@@ -126,7 +126,7 @@ class Doubting:
 def test_every_record_of_a_batch_gets_its_own_answer_in_order() -> None:
     streams = ["gate", "cut", "poison", "bug", "yard"]
     with ThreadPoolExecutor(2) as threads:
-        computation = Computation("detection", Doubting(), threads)
+        computation = Computation("detection", Doubting(), threads, load(StageSettings))
         started = [
             computation.start(
                 an_intake().take(a_message(encode(a_frame(stream)), offset), received_s=0.0, now=START)
