@@ -18,36 +18,53 @@ GREY = 114
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture lies in a canvas: canvas = picture * scale + offset, in pixels."""
+    """Where a picture lies in a canvas: canvas = picture * scale + offset along each axis, in pixels."""
 
-    scale: float
     left: int
     top: int
     width: int
     """Of the scaled picture, in canvas pixels."""
     height: int
+    canvas_width: int
+    canvas_height: int
     source_width: int
     source_height: int
 
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Width and height of the canvas."""
+        return self.canvas_width, self.canvas_height
+
     def invert(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes N×4 (x_min, y_min, x_max, y_max) from canvas pixels to the picture's, clipped to it."""
-        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
-        limit = [self.source_width, self.source_height, self.source_width, self.source_height]
-        back: npt.NDArray[np.float32] = (boxes - offset) / np.float32(self.scale)
-        return np.clip(back, 0, np.array(limit, np.float32))
+        offset = np.array([self.left, self.top] * 2, np.float32)
+        scale = np.array([self.width / self.source_width, self.height / self.source_height] * 2, np.float32)
+        limit = np.array([self.source_width, self.source_height] * 2, np.float32)
+        back: npt.NDArray[np.float32] = (boxes - offset) / scale
+        return np.clip(back, 0, limit)
 
 
-def place(source: tuple[int, int], canvas: tuple[int, int]) -> Placement:
-    """Say where a picture of `source` (width, height) lies in a canvas of (width, height), in its middle."""
+def place(source: tuple[int, int], canvas: tuple[int, int], *, stride: int | None = None) -> Placement:
+    """Say where a picture lies in a canvas, in its middle.
+
+    Args:
+        source: width and height of the picture.
+        canvas: width and height of the canvas, or the most it may have.
+        stride: cut the border off in steps of this many pixels; None keeps the canvas as it is.
+    """
     (source_w, source_h), (canvas_w, canvas_h) = source, canvas
     scale = min(canvas_h / source_h, canvas_w / source_w)
     width, height = max(1, round(source_w * scale)), max(1, round(source_h * scale))
+    border_w, border_h = canvas_w - width, canvas_h - height
+    if stride is not None:
+        border_w, border_h = border_w % stride, border_h % stride
     return Placement(
-        scale=scale,
-        left=round((canvas_w - width) / 2 - 0.1),
-        top=round((canvas_h - height) / 2 - 0.1),
+        left=round(border_w / 2 - 0.1),
+        top=round(border_h / 2 - 0.1),
         width=width,
         height=height,
+        canvas_width=width + border_w,
+        canvas_height=height + border_h,
         source_width=source_w,
         source_height=source_h,
     )

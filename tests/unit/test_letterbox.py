@@ -29,7 +29,8 @@ def test_a_box_of_the_picture_comes_back_to_its_place(
     placed = place((width, height), canvas)
     box = np.array([parts]) * [width, height, width, height]
     shift = [placed.left, placed.top, placed.left, placed.top]
-    on_canvas = (box * placed.scale + shift).astype(np.float32)
+    scale = [placed.width / width, placed.height / height] * 2
+    on_canvas = (box * scale + shift).astype(np.float32)
     np.testing.assert_allclose(placed.invert(on_canvas), box, atol=1e-3 * max(width, height))
 
 
@@ -58,6 +59,25 @@ def test_sizes_and_borders_round_as_ultralytics_rounds_them(
 ) -> None:
     placed = place(source, canvas)
     assert (placed.left, placed.top, placed.width, placed.height) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "canvas", "offset"),
+    [
+        ((1280, 720), (640, 384), (0, 12)),
+        ((720, 1280), (384, 640), (12, 0)),
+        ((640, 640), (640, 640), (0, 0)),
+        ((1281, 721), (640, 384), (0, 12)),
+        ((10_000, 1), (640, 32), (0, 15)),
+        ((7, 5), (640, 480), (0, 11)),
+    ],
+)
+def test_a_free_canvas_loses_its_border_in_whole_strides(
+    source: tuple[int, int], canvas: tuple[int, int], offset: tuple[int, int]
+) -> None:
+    placed = place(source, (640, 640), stride=32)
+    assert placed.canvas == canvas
+    assert (placed.left, placed.top) == offset
 
 
 @given(width=st.integers(1, 200), height=st.integers(1, 200))
