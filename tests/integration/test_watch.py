@@ -20,7 +20,7 @@ from framefuse.broker.home import RunningBroker
 from framefuse.cli.watch import watch
 from framefuse.errors import BadInput
 from framefuse.pictures.video import VideoReader
-from framefuse.results.film import FramePictures
+from framefuse.results.frame_pictures import FramePictures
 from framefuse.results.standing import Look, frames_to_come
 from framefuse.results.subscribing import ResultSubscriber, Start
 from framefuse.types import Image
@@ -205,6 +205,15 @@ def test_pictures_are_found_in_any_order(logs: Logs) -> None:
     pictures.close()
 
     assert [None if one is None else round(int(one[0, 0, 0]) / 40) for one in found] == [0, 1, 1, 3, 2, 2]
+
+
+def test_there_is_no_picture_where_retention_has_removed_all(logs: Logs) -> None:
+    logs.publish([a_frame("gate", n, image=a_jpeg(n)) for n in range(2)])
+    logs.retain(logs.frames, 2)
+    pictures = FramePictures(logs.kafka)
+
+    assert pictures.get(_place(1, 0, logs)) is None
+    pictures.close()
 
 
 def test_a_film_needs_a_stream(logs: Logs) -> None:
