@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from framefuse.results.columns import MAP_DATA, arrow_schema
 from schemas.codec import to_dict
 from schemas.records import Fused
 from sinks.object_store import ObjectStoreSink
-from sinks.parquet import MAP_DATA, arrow_schema, encode, read_footer
+from sinks.parquet import encode, read_footer
 from sinks.result_files import Footer
 from sinks.result_store import open_results
 from tests.parts.results import CONTEXT, Group, GroupPositions, a_fused, an_expired, an_output
