@@ -51,9 +51,16 @@ class OnnxSettings(StageSettings):
     batch_max: int = Field(8, ge=1, description="Most frames in one batch.")
     batch_wait_ms: float = Field(0.0, ge=0, description="How long a batch waits to be full.")
     max_pixels: int = Field(PIXEL_LIMIT, ge=1, description="A larger picture is refused from its header.")
-    reduced_decode: bool = Field(
-        default=True, description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it."
+    reduced_decode: bool | None = Field(
+        None,
+        description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it: faster, nearly the "
+        "same. By default only for the demo models.",
     )
+
+    @property
+    def reduces(self) -> bool:
+        """Whether pictures may be decoded smaller; a model that was brought gets the exact ones."""
+        return self.model is None if self.reduced_decode is None else self.reduced_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class InputShape:
     dtype: type[np.floating[Any]]
     any_batch: bool
     """False: one picture a run."""
+    any_size: bool
+    """True: height and width are those it was exported with, and others work too."""
 
 
 class OnnxModel:
@@ -96,8 +105,13 @@ class OnnxModel:
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = _picture_input(self._session, path, self.metadata)
         self._output = self._session.get_outputs()[0].name
-        self.output_shape = self._first_run()
-        """Of the first output for one picture, as it really came out."""
+        self.output_shapes = self._first_run()
+        """Of the outputs for one picture, as they really came out."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the first output for one picture."""
+        return self.output_shapes[0]
 
     def run(self, pictures: npt.NDArray[np.float32]) -> Tensor:
         """The first output for N×3×height×width float32 pictures; N is 1 unless `input.any_batch`.
@@ -105,16 +119,19 @@ class OnnxModel:
         Raises:
             ModelFailed: the runtime failed on these pictures; the model itself ran when it was opened.
         """
+        return self._outputs(pictures, [self._output])[0]
+
+    def _outputs(self, pictures: npt.NDArray[np.float32], names: list[str] | None) -> list[Tensor]:
         feed = {self.input.name: pictures.astype(self.input.dtype, copy=False)}
         try:
-            (output,) = self._session.run([self._output], feed)
+            return [np.asarray(output) for output in self._session.run(names, feed)]
         except Exception as error:  # the runtime's errors have no common class but this
             raise ModelFailed(f"{self.identity.name} failed while running: {_first_line(error)}") from error
-        return np.asarray(output)
 
-    def _first_run(self) -> tuple[int, ...]:
+    def _first_run(self) -> tuple[tuple[int, ...], ...]:
+        nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
         try:
-            return self.run(np.zeros((1, 3, self.input.height, self.input.width), np.float32)).shape
+            return tuple(output.shape for output in self._outputs(nothing, None))
         except ModelFailed as error:
             raise ModelUnusable(str(error)) from error
 
@@ -199,8 +216,11 @@ def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[
         raise ModelUnusable(f"{path} takes {only.type}: expected {' or '.join(_DTYPES)}")
     if shape[0] != 1 and isinstance(shape[0], int):
         raise ModelUnusable(f"{path} takes {shape[0]} pictures a run: export it with batch 1 or a free batch")
-    height, width = shape[2:] if all(isinstance(side, int) for side in shape[2:]) else _said(path, metadata)
-    return InputShape(only.name, height, width, _DTYPES[only.type], any_batch=shape[0] != 1)
+    fixed = [isinstance(side, int) for side in shape[2:]]
+    height, width = shape[2:] if all(fixed) else _said(path, metadata)
+    return InputShape(
+        only.name, height, width, _DTYPES[only.type], any_batch=shape[0] != 1, any_size=not any(fixed)
+    )
 
 
 def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:

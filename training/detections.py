@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framefuse.errors import ModelUnusable
-from processors.detection.decode import candidates, suppress
+from processors.detection.decode import suppress
+from processors.detection.heads.yolov8 import candidates
 
 Rows = NDArray[np.floating[Any]]
 LOWEST_SCORE = 0.02

@@ -58,7 +58,7 @@ class DepthEstimation:
             UnreadableImage: the picture is not what its record says, or broken.
         """
         size = (self._model.input.width, self._model.input.height)
-        enough = size if self._settings.reduced_decode else None
+        enough = size if self._settings.reduces else None
         image = decode_frame(record.value, at_least=enough, max_pixels=self._settings.max_pixels)
         if image.shape[1::-1] != size:
             halves = image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]

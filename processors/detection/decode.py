@@ -1,7 +1,6 @@
-"""From the output of a detector to its boxes: candidates above the confidence, then non-maximum suppression.
+"""Boxes of one picture: candidates above the confidence, then non-maximum suppression.
 
-Knows the Ultralytics head, (4 + classes)×N with centre, size and class scores in canvas pixels. No picture,
-no record.
+Knows no output of a model (that is what `heads` is for), no picture and no record.
 """
 
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import numpy.typing as npt
 
 MOST_CANDIDATES = 30_000
 """Best ones that enter the suppression, as Ultralytics has it."""
+_APART = 7680
+"""Pixels by which each class is moved off the one before, so that boxes of two classes never overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +30,30 @@ class Candidates:
         return Candidates(self.boxes[rows], self.scores[rows], self.class_ids[rows])
 
 
-def candidates(head: npt.NDArray[np.floating[Any]], confidence: float) -> Candidates | None:
+def above(
+    boxes: npt.NDArray[np.floating[Any]], scores: npt.NDArray[np.floating[Any]], confidence: float
+) -> Candidates | None:
     """Boxes whose best class scores above `confidence`.
 
     Args:
-        head: (4 + classes)×N, rows centre x, centre y, width, height, then one score a class.
+        boxes: 4×N, rows centre x, centre y, width, height.
+        scores: classes×N.
         confidence: exclusive.
 
     Returns:
-        The candidates, or None when the output is not made of finite numbers.
+        The candidates, or None when these are not finite numbers.
     """
-    best = head[4:].max(axis=0)
-    if not (np.isfinite(best).all() and np.isfinite(head[:4]).all()):
+    best = scores.max(axis=0)
+    if not (np.isfinite(best).all() and np.isfinite(boxes).all()):
         return None
     (rows,) = np.nonzero(best > confidence)
     if rows.size > MOST_CANDIDATES:
         rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_CANDIDATES]]
-    picked: npt.NDArray[np.float32] = head[:, rows].astype(np.float32, copy=False)
-    centre, half = picked[:2], picked[2:4] * np.float32(0.5)
-    boxes: npt.NDArray[np.float32] = np.concatenate((centre - half, centre + half)).T
-    return Candidates(boxes, picked[4:].max(axis=0), picked[4:].argmax(axis=0).astype(np.int32))
+    picked: npt.NDArray[np.float32] = boxes[:, rows].astype(np.float32, copy=False)
+    centre, half = picked[:2], picked[2:] * np.float32(0.5)
+    corners: npt.NDArray[np.float32] = np.concatenate((centre - half, centre + half)).T
+    classes = scores[:, rows].argmax(axis=0).astype(np.int32)
+    return Candidates(corners, best[rows].astype(np.float32, copy=False), classes)
 
 
 def suppress(found: Candidates, *, iou: float, max_det: int, iou_any_label: float = 1.0) -> Candidates:
@@ -70,7 +75,8 @@ def _best(found: Candidates, groups: npt.NDArray[np.int32], iou: float) -> npt.N
     """Rows that stay, by falling score, when boxes of one group suppress each other."""
     if not found.scores.size:
         return np.empty(0, np.intp)
-    corners = found.boxes.astype(np.float64)
+    # In float32, as Ultralytics moves them: high classes lose digits, and near `iou` that decides.
+    corners = (found.boxes + groups[:, None].astype(np.float32) * np.float32(_APART)).astype(np.float64)
     rectangles = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
-    kept = cv2.dnn.NMSBoxesBatched(rectangles, found.scores.tolist(), groups.tolist(), -1.0, iou)
+    kept = cv2.dnn.NMSBoxes(rectangles, found.scores.tolist(), 0.0, iou)
     return np.asarray(kept, np.intp)

@@ -24,7 +24,7 @@ def a_detector(
     path: Path,
     head: npt.NDArray[np.float32],
     *,
-    size: tuple[int, int] = (32, 64),
+    size: tuple[int | str, int | str] = (32, 64),
     batch: int | str = "batch",
     metadata: Mapping[str, str] | None = None,
 ) -> Path:
@@ -48,7 +48,7 @@ def a_detector(
 def a_depth_net(
     path: Path,
     *,
-    size: tuple[int, int] = (32, 64),
+    size: tuple[int | str, int | str] = (32, 64),
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
     element: int = TensorProto.FLOAT,

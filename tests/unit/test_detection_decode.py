@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.detection.decode import MOST_CANDIDATES, Candidates, candidates, suppress
+from processors.detection.decode import MOST_CANDIDATES, Candidates, suppress
+from processors.detection.heads.yolov8 import candidates
 
 Floats = npt.NDArray[np.float32]
 

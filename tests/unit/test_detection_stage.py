@@ -120,8 +120,8 @@ def test_a_reduced_decode_gives_the_model_nearly_the_same_picture(tmp_path: Path
     )
     image = cv2.imencode(".jpg", picture)[1].tobytes()
     photo = a_record(a_frame(image=image, width=1280, height=640), "framefuse.frames", 0)
-    reduced = a_stage(tmp_path).prepare(photo)
-    exact = a_stage(tmp_path, reduced_decode=False).prepare(photo)
+    reduced = a_stage(tmp_path, reduced_decode=True).prepare(photo)
+    exact = a_stage(tmp_path).prepare(photo)
     assert reduced.placement == exact.placement
     assert np.abs(reduced.tensor - exact.tensor).mean() < 0.02
 
@@ -145,9 +145,9 @@ def test_a_refused_frame_has_a_status_a_reason_and_nothing_else(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("head", "names", "reason"),
     [
-        (np.zeros((4, 10)), NAMES, "gives 1×4×10 for one picture: expected 1×"),
-        (np.zeros((7, 10)), NAMES, "has 3 classes in its output and 2 in its metadata"),
-        (np.zeros((6, 10)), "'ball'", "has 2 classes in its output and str in its metadata"),
+        (np.zeros((4, 10)), NAMES, "gives 1×4×10 for one picture and 2 classes"),
+        (np.zeros((7, 10)), NAMES, "1×7×10 for one picture and 2 classes in its metadata 'names': expected"),
+        (np.zeros((6, 10)), "'ball'", "metadata 'names' is ball, expected"),
     ],
 )
 def test_a_model_that_is_no_detector_is_refused_at_the_start(
@@ -164,3 +164,55 @@ def test_the_environment_sets_the_stage(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.confidence == 0.33
     policy = STAGE.batch(settings)
     assert (policy.max_records, policy.max_wait_s) == (4, 0.02)
+
+
+def test_a_model_that_suppresses_by_itself_keeps_its_overlapping_boxes(tmp_path: Path) -> None:
+    rows = np.array([[24, 12, 40, 20, 0.9, 0], [25, 12, 41, 20, 0.6, 0], [0, 0, 0, 0, 0, 0]], np.float32)
+    stage = a_stage(tmp_path, rows, metadata={"end2end": "True"})
+    (answer,) = answers(stage, a_photo())
+    assert [(found.label, round(found.score, 3)) for found in answer.objects] == [
+        ("ball", 0.9),
+        ("ball", 0.6),
+    ]
+    assert answer.objects[0].box == Box(240, 120, 400, 200)
+
+
+def test_a_model_of_free_size_gets_pictures_without_much_border_and_answers_them_in_order(
+    tmp_path: Path,
+) -> None:
+    free = {"size": ("height", "width")}
+    stage = a_stage(tmp_path, file=free, metadata={"imgsz": "[320, 320]", "stride": "32"})
+    photos = [a_photo(0), a_photo(1, width=320, height=640), a_photo(2, width=64, height=64), a_photo(3)]
+    shapes = [stage.prepare(photo).tensor.shape[2:] for photo in photos]
+    assert shapes == [(160, 320), (320, 160), (320, 320), (160, 320)]
+    assert [answer.frame.offset for answer in answers(stage, *photos)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"task": "segment"}, "its task is segment: expected a detector"),
+        ({"head": "RTDETRDecoder"}, "with head RTDETRDecoder: expected a detector of the YOLO family"),
+        ({"stride": "0"}, "metadata 'stride' is 0"),
+        ({"end2end": "True"}, "end to end: expected"),
+    ],
+)
+def test_a_file_that_says_it_is_something_else_is_refused(
+    tmp_path: Path, metadata: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ModelUnusable, match=reason):
+        a_stage(tmp_path, metadata=metadata)
+
+
+def test_a_model_of_many_classes_without_names_numbers_them(tmp_path: Path) -> None:
+    head = np.zeros((3004, 3), np.float32)
+    head[:4, 0], head[-1, 0] = (32, 16, 16, 8), 0.9
+    (answer,) = answers(a_stage(tmp_path, head, names=None), a_photo())
+    assert [found.label for found in answer.objects] == ["class 2999"]
+
+
+def test_a_grey_picture_of_one_pixel_is_looked_at_like_any_other(tmp_path: Path) -> None:
+    image = cv2.imencode(".png", np.full((1, 1), 60_000, np.uint16))[1].tobytes()
+    frame = replace(a_frame(image=image, width=1, height=1), encoding=Encoding.PNG)
+    (answer,) = answers(a_stage(tmp_path), a_record(frame, "framefuse.frames", 0))
+    assert answer.objects[0].box == Box(0.25, 0.375, 0.75, 0.625)
