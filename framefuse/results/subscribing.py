@@ -19,9 +19,11 @@ from typing import NamedTuple, Protocol, Self
 from framefuse.errors import BadInput, Retry
 from framefuse.kafka import Admin, Assignment, GroupConsumer, Message, Overtaken, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.results.frame_pictures import FramePictures
+from framefuse.results.ordering import PATIENCE_S, InOrder
 from framefuse.runtime.intake import Intake
 from framefuse.settings import KafkaSettings, load
-from framefuse.types import Partition
+from framefuse.types import Image, Partition
 from schemas.records import Fused
 from schemas.topics import FUSED
 
@@ -29,6 +31,8 @@ log = logging.getLogger("framefuse.subscribing")
 _PREFETCH_RECORDS = 50
 _FETCH_LIMIT = 100
 _WAKE_S = 0.5
+_NOWHERE = Partition("", 0)
+"""Of results in order: they belong to no group, so their place is never committed."""
 
 
 class Start(StrEnum):
@@ -49,6 +53,9 @@ class _Entry(NamedTuple):
 class ResultSubscriber:
     """The results of some streams, in order within each partition. Not safe for use by several threads.
 
+    A stream is on one partition and so in order, unless its publisher spreads it (`--partition-by frame`):
+    `in_order` puts such a one together again.
+
     Iterate it, or ask with `get`. Each result is given once to a subscriber without a group. The members of a
     group share the partitions, and a member that comes back goes on where the group was: what was given last
     and not followed by another `get` before a crash is given again.
@@ -60,6 +67,8 @@ class ResultSubscriber:
         streams: str | Collection[str] | None = None,
         start: Start | datetime | None = None,
         group: str | None = None,
+        in_order: bool = False,
+        patience_s: float = PATIENCE_S,
         settings: KafkaSettings | None = None,
     ) -> None:
         """Connect.
@@ -69,19 +78,23 @@ class ResultSubscriber:
             start: `Start.NOW` unless given, `Start.BEGINNING`, or the first result of that moment or later
                 (timezone-aware).
             group: name of a consumer group, which starts at the beginning once and then goes on.
+            in_order: give each stream by run and sequence; the rule on gaps is in `results/ordering.py`.
+            patience_s: with `in_order`, how long a stream waits at a gap at most.
             settings: where the broker is; from the environment and `framefuse.yaml` when not given.
 
         Raises:
-            BadInput: both a start and a group, or a moment without timezone.
+            BadInput: a group with a start or `in_order`, or a moment without timezone.
             BrokerUnavailable: no broker answers.
             Stop: there are no topics.
         """
         if group is not None and start is not None:
             raise BadInput("a group goes on where it was: give either start or group")
+        if group is not None and in_order:
+            raise BadInput("the members of a group share the partitions: in_order needs a subscriber without")
         if isinstance(start, datetime) and start.tzinfo is None:
             raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
         self._streams = frozenset([streams] if isinstance(streams, str) else streams or ())
-        kafka = settings or load(KafkaSettings)
+        kafka = self._settings = settings or load(KafkaSettings)
         Admin(kafka).partition_count(FUSED.name(kafka.prefix))
         schemas = SchemaTopic(kafka, announce=False)
         self._intake = Intake(Fused, schemas.book, schemas.refresh)
@@ -91,6 +104,9 @@ class ResultSubscriber:
         self._fetched: deque[_Entry] = deque()
         self._given: _Entry | None = None
         self._done: dict[Partition, int] = {}
+        self._order = InOrder(patience_s=patience_s) if in_order else None
+        self._looked_s, self._clock_s = time.monotonic(), 0.0
+        self._pictures: FramePictures | None = None
         self._closed = False
         self.unreadable = 0
         """Records that could not be decoded; they are logged and left out."""
@@ -116,12 +132,33 @@ class ResultSubscriber:
                 break
         return None
 
+    def picture(self, fused: Fused) -> Image | None:
+        """The picture of a result's frame, read from `frames`; quick when asked in the order of the log.
+
+        Returns:
+            H×W×3 uint8 BGR; None if retention has removed it (an hour by default) or it does not decode.
+
+        Raises:
+            Retry: the broker does not answer.
+            Stop: the topic is gone.
+        """
+        if self._pictures is None:
+            self._pictures = FramePictures(self._settings)
+        return self._pictures.get(fused.frame)
+
+    @property
+    def late(self) -> int:
+        """With `in_order`, the results that were given after a later one of their stream."""
+        return self._order.late if self._order else 0
+
     def close(self) -> None:
-        """Disconnect; the last given result counts as processed."""
+        """Disconnect; the last given result counts as processed, what waits for its order is not given."""
         if not self._closed:
             self._closed = True
             self._count_given()
             self._log.close(self._done)
+            if self._pictures is not None:
+                self._pictures.close()
 
     def __iter__(self) -> Iterator[Fused]:
         while (fused := self.get()) is not None:
@@ -145,7 +182,20 @@ class ResultSubscriber:
     def _fetch(self, timeout_s: float) -> None:
         messages = self._log.poll(timeout_s, self._done)
         self._done = {}
-        self._fetched.extend(self._entry(message) for message in messages)
+        entries = [self._entry(message) for message in messages]
+        self._fetched.extend(entries if self._order is None else self._put_in_order(self._order, entries))
+
+    def _put_in_order(self, order: InOrder, entries: Collection[_Entry]) -> Iterator[_Entry]:
+        # Time counts only while somebody looks: what lies unread behind a slow reader is no gap.
+        now_s = time.monotonic()
+        self._clock_s += min(now_s - self._looked_s, _WAKE_S)
+        self._looked_s = now_s
+        for entry in entries:
+            if entry.fused is not None:
+                for fused in order.add(entry.fused, self._clock_s):
+                    yield _Entry(_NOWHERE, 0, fused)
+        for fused in order.advance(self._clock_s):
+            yield _Entry(_NOWHERE, 0, fused)
 
     def _entry(self, message: Message) -> _Entry:
         place = Partition(message.topic, message.partition)
