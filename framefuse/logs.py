@@ -12,11 +12,12 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure(*, verbose: bool = False, as_json: bool | None = None) -> None:
+def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | None = None) -> None:
     """Send all logging to stderr.
 
     Args:
         verbose: debug messages too.
+        quiet: errors only, for commands that draw on the screen.
         as_json: one JSON object a line; by default when stderr is no terminal.
     """
     machine = not sys.stderr.isatty() if as_json is None else as_json
@@ -38,6 +39,6 @@ def configure(*, verbose: bool = False, as_json: bool | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    root.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     # It retries by itself and tells of each try; what it gives up on is raised where it was called.
-    logging.getLogger("framefuse.librdkafka").setLevel(logging.DEBUG if verbose else logging.ERROR)
+    logging.getLogger("framefuse.librdkafka").setLevel(logging.DEBUG if verbose else logging.CRITICAL)

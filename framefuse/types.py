@@ -1,7 +1,7 @@
 """The few types that everything hangs on: a record from a topic, and what a stage is made of.
 
 A stage = sources → processor → sink. It names its parts in a `Stage`, found through the entry-point group
-`framefuse.stages`; the runtime (`worker.py`, `merge.py`) brings the Kafka.
+`framefuse.stages`; the runtime (`worker.py`, `merging.py`) brings the Kafka.
 """
 
 from __future__ import annotations
@@ -165,6 +165,8 @@ class Output(Generic[V_co]):
     key: bytes | None
     letter: DeadLetter | None = None
     """The input record itself, when it will never work."""
+    status: Status = Status.OK
+    """How the record ended here."""
 
 
 @dataclass(frozen=True, slots=True)

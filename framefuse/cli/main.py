@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from framefuse.cli import broker, run, topics
+from framefuse.cli import broker, dead_letters, run, topics
 from framefuse.cli.audit import audit
 from framefuse.cli.demo import demo
 from framefuse.cli.infer import infer
@@ -65,6 +65,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -88,7 +89,7 @@ def root(
     """
     from framefuse import logs
 
-    logs.configure(verbose=debug)
+    logs.configure(verbose=debug, quiet=context.invoked_subcommand != "run")
 
 
 app.command()(demo)
@@ -100,6 +101,7 @@ app.add_typer(run.app, name="run")
 app.command()(watch)
 app.command()(infer)
 app.command()(audit)
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> None:

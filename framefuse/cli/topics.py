@@ -14,20 +14,25 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The topics of a pipeline.")
 Partitions = Annotated[
-    int,
-    typer.Option(min=1, max=10_000, help="Partitions of frames and of each topic with one record a frame."),
+    int | None,
+    typer.Option(
+        min=1,
+        max=10_000,
+        help="Partitions of frames and of each topic with one record a frame; 4 by default.",
+    ),
 ]
+_PARTITIONS = 4
 Replication = Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")]
 
 
 @app.command()
 def create(
-    partitions: Partitions = 4,
+    partitions: Partitions = None,
     replication: Replication = 1,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Create the topics that are missing, and say what is kept for how long.
+    """Create the topics that are missing, bring partition counts in line, say what is kept for how long.
 
     The partition count is the most workers that can share a stage; choose it for the load to come.
 
@@ -41,12 +46,17 @@ def create(
     from schemas.topics import ALL
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
-    created = Admin(kafka).create_topics(ALL, partitions=partitions, replication=replication)
+    admin, console = Admin(kafka), Console(soft_wrap=True)
+    created = admin.create_topics(ALL, partitions=partitions or _PARTITIONS, replication=replication)
+    grown = admin.level_partitions()
     SchemaTopic(kafka)
-    console = Console()
     console.print(f"{len(created)} topics created, {len(ALL) - len(created)} were there.")
-    _show(console, kafka.prefix, Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL]))
-    Admin(kafka).check_partitions()
+    for name, count in grown.items():
+        console.print(f"{name} has grown to {count} partitions, as many as the others: restart the workers.")
+    _show(console, kafka.prefix, admin.topic_states([topic.name(kafka.prefix) for topic in ALL]))
+    there = admin.check_partitions()
+    if partitions not in (None, there):
+        console.print(f"[yellow]left at {there} partitions[/yellow], not {partitions}: the topics were there")
 
 
 @app.command(name="list")

@@ -10,6 +10,7 @@ import confluent_kafka as ck
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     OffsetSpec,
     ResourceType,
@@ -21,6 +22,7 @@ from framefuse.kafka.group_offsets import GroupOffsets
 from framefuse.settings import KafkaSettings
 from schemas.topics import ALL, Topic
 
+GROUP_TIMEOUT_S = 3.0
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -79,7 +81,7 @@ class Admin:
             if counts[name] != frames:
                 raise PartitionCountMismatch(
                     f"{name} has {counts[name]} partitions, {per_frame[0]} has {frames}: "
-                    f"run 'framefuse topics create --partitions {max(frames, counts[name])}'"
+                    f"'framefuse topics create' brings them to {max(frames, counts[name])}"
                 )
         return frames
 
@@ -102,6 +104,21 @@ class Admin:
             self._await(self._client.create_topics(new, request_timeout=30.0))
             self._until_led([topic.topic for topic in new])
         return [topic.topic for topic in new]
+
+    def level_partitions(self) -> dict[str, int]:
+        """Give every topic of one record a frame as many partitions as the one with most; what has grown.
+
+        `frames` last: no frame may sit on a partition that the topics derived from it do not have.
+        """
+        counts = self.partition_counts()
+        names = [topic.name(self._settings.prefix) for topic in ALL if topic.per_frame]
+        wanted = max(counts[name] for name in names)
+        grown = {name: wanted for name in reversed(names) if counts[name] < wanted}
+        for name in grown:
+            self._await(self._client.create_partitions([NewPartitions(name, wanted)]))
+        if grown:
+            self._until_led(list(grown))
+        return grown
 
     def topic_states(self, names: Sequence[str]) -> list[TopicState]:
         """Partition count and settings of the topics that are there."""
@@ -135,10 +152,8 @@ class Admin:
 
     def group_members(self, group: str) -> int:
         """Number of live members of a consumer group; 0 if there is none."""
-        try:
-            return len(self._await(self._client.describe_consumer_groups([group]))[group].members)
-        except Stop:
-            return 0
+        described = self._client.describe_consumer_groups([group], request_timeout=GROUP_TIMEOUT_S)
+        return len(self._await(described)[group].members)
 
     def _until_led(self, names: Sequence[str]) -> None:
         # The controller says "created"; other brokers, and leaders, know of it some tenths of a second later.

@@ -1,6 +1,7 @@
 """How every client reaches the broker: address, common settings, logging, names of groups."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,18 @@ from framefuse.settings import KafkaSettings
 log = logging.getLogger("framefuse.kafka")
 MESSAGE_LIMIT_BYTES = 8 << 20
 REQUEST_TIMEOUT_S = 10.0
+_TELL_INTERVAL_S = 30.0
 
 Config = dict[str, Any]
+REFUSED = frozenset(
+    {
+        ck.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        ck.KafkaError.GROUP_AUTHORIZATION_FAILED,
+        ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        ck.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+"""The broker's answers to a user who lacks a right."""
 
 
 def group_of(settings: KafkaSettings, stage: str) -> str:
@@ -66,9 +77,15 @@ def producer_config(settings: KafkaSettings, client_id: str) -> Config:
     }
 
 
+_told_s: dict[int, float] = {}
+
+
 def _on_error(error: ck.KafkaError) -> None:
-    # librdkafka reconnects by itself; what cannot go on is raised by the call that needed it.
-    log.warning("broker connection: %s", error.str())
+    # librdkafka reconnects by itself, many times a second, and tells of each try: once in a while is enough.
+    now_s = time.monotonic()
+    if now_s - _told_s.get(error.code(), -_TELL_INTERVAL_S) >= _TELL_INTERVAL_S:
+        _told_s[error.code()] = now_s
+        log.warning("broker connection: %s", error.str())
 
 
 def spool_dir() -> Path:

@@ -14,19 +14,14 @@ from typing import cast
 import confluent_kafka as ck
 
 from framefuse.errors import BrokerUnavailable, Retry, Stop
-from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
-from framefuse.kafka.messages import Message, RawMessage, message_of
+from framefuse.kafka.connection import REFUSED, REQUEST_TIMEOUT_S, client_config
+from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
 log = logging.getLogger("framefuse.kafka")
 _COMMITTED_PATIENCE_S = 30.0
 MAX_POLL_INTERVAL_S = 300.0
-_REFUSED = {
-    ck.KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    ck.KafkaError.GROUP_AUTHORIZATION_FAILED,
-    ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +169,10 @@ class GroupConsumer:
         try:
             for part in self._consumer.commit(offsets=parts, asynchronous=False) or []:
                 if part.error is not None:
+                    self._refuse(part.error)
                     raise Retry(f"commit of {part.topic}-{part.partition}: {part.error.str()}")
         except ck.KafkaException as error:
+            self._refuse(error.args[0])
             raise Retry(f"commit: {error.args[0].str()}") from None
 
     def close(self) -> None:
@@ -255,16 +252,20 @@ class GroupConsumer:
 
     def _serve_error(self, raw: RawMessage) -> None:
         error = raw.error()
+        self._refuse(error)
         if error.code() == ck.KafkaError._AUTO_OFFSET_RESET:
             self._serve_overtaken(Partition(raw.topic(), raw.partition()))
-        elif error.code() in _REFUSED:
-            raise Stop(f"{self.group}: {error.str()}: give this user the rights, see docs/security.md")
         elif error.fatal():
             raise Retry(f"{self.group}: {error.str()}")
         elif error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
             raise BrokerUnavailable(error.str())
         else:
             log.warning("%s: %s", self.group, error.str())
+
+    def _refuse(self, error: RawError) -> None:
+        """Stop on what no waiting mends."""
+        if error.code() in REFUSED:
+            raise Stop(f"{self.group}: {error.str()}: give this user the rights, see docs/security.md")
 
     def _serve_overtaken(self, part: Partition) -> None:
         if part not in self._next:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import confluent_kafka as ck
 
-from framefuse.errors import BrokerUnavailable, Retry
+from framefuse.errors import BrokerUnavailable, Retry, Stop
 from framefuse.kafka.abandonable import Abandonable, Stuck
-from framefuse.kafka.connection import producer_config
+from framefuse.kafka.connection import REFUSED, producer_config
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -131,7 +131,7 @@ class TransactionalProducer:
                 self._producer.poll(0.05)
 
     def _commit(self) -> None:
-        for last_try in (False, False, True):
+        for last_try in (False, True):
             try:
                 self._producer.commit_transaction(_CALL_TIMEOUT_S)
                 return
@@ -141,6 +141,10 @@ class TransactionalProducer:
 
     def _give_up(self, error: ck.KafkaError) -> None:
         """Abort, and raise what the caller must do next."""
+        if error.code() in REFUSED:
+            raise Stop(
+                f"{self.transactional_id}: {error.str()}: give this user the rights, see docs/security.md"
+            ) from None
         if error.fatal() or error.code() in (ck.KafkaError._FENCED, ck.KafkaError.PRODUCER_FENCED):
             raise Fenced(f"{self.transactional_id}: {error.str()}") from None
         self._abort()

@@ -63,6 +63,9 @@ class StandingWatch:
                 self.latest = look.take()
             except FramefuseError as error:
                 self.latest = Standing(self.latest.frames, self.latest.stages, str(error))
+                if look is not None:
+                    look.close()
+                    look = None  # a client that lost its broker may stay lost
             self._stop.wait(_EVERY_S)
         if look is not None:
             look.close()

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,7 +78,7 @@ class Computation:
             else:
                 values[index] = answer
         self._check_limit(refusals, len(batch))
-        self._observe(len(batch), len(values), waited_s, time.monotonic() - begun_s - waited_s)
+        self._observe(len(batch), waited_s, time.monotonic() - begun_s - waited_s)
         return [
             self._refused(started.taken, refusals[index])
             if index in refusals
@@ -135,20 +135,16 @@ class Computation:
                 raise broken(self._stage, too_many, refusal.reason, self._setting_prefix)
 
     def _refused(self, taken: Taken[Any], refusal: Refusal) -> Output[Any]:
-        metrics.RECORDS.labels(self._stage, refusal.status).inc()
         value = self._processor.refused(taken.origin, refusal.status, refusal.reason)
-        if refusal.error is None:
-            return _output(taken, value)
-        metrics.DEAD_LETTERS.labels(self._stage, type(refusal.error).__name__).inc()
-        letter = letter_for(taken.message, stage=self._stage, error=refusal.error, attempt=taken.attempt)
-        message = taken.message
-        return Output(value, message.partition, message.offset, message.timestamp, message.key, letter)
+        letter = None
+        if refusal.error is not None:
+            letter = letter_for(taken.message, stage=self._stage, error=refusal.error, attempt=taken.attempt)
+        return replace(_output(taken, value), letter=letter, status=refusal.status)
 
-    def _observe(self, records: int, ok: int, waited_s: float, processed_s: float) -> None:
+    def _observe(self, records: int, waited_s: float, processed_s: float) -> None:
         metrics.BATCH_RECORDS.labels(self._stage).observe(records)
         metrics.SECONDS.labels(self._stage, "wait").observe(waited_s)
         metrics.SECONDS.labels(self._stage, "process").observe(processed_s)
-        metrics.RECORDS.labels(self._stage, Status.OK).inc(ok)
 
 
 def _output(taken: Taken[Any], value: object) -> Output[Any]:

@@ -8,6 +8,7 @@ assigned (partition counts differ while they grow) is paused: no record, no time
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class _Round:
 
     records: list[Outgoing] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    letters: Counter[str] = field(default_factory=Counter)
     more: bool = False
 
 
@@ -121,14 +124,12 @@ class MergeMembership:
             taken = self._parts.intakes[message.topic].take(message, received_s=received_s)
             if taken.record is not None:
                 self._merge.add(self._parts.sources[message.topic], taken.record)
-                metrics.RECORDS.labels(self._parts.stage, "OK").inc()
             elif taken.refusal is not None and taken.refusal.error is not None:
                 # Nobody but us writes these topics; the frame itself ends by its other side, or as lost.
                 letter = letter_for(message, stage=self._parts.stage, error=taken.refusal.error, attempt=0)
                 turn.records.append(Outgoing(self._parts.dead_letters, None, message.key, encode(letter)))
                 turn.touched.add(message.partition)
-                error = type(taken.refusal.error).__name__
-                metrics.DEAD_LETTERS.labels(self._parts.stage, error).inc()
+                turn.letters[letter.error] += 1
         for part, position in self._consumer.positions().items():
             if part.number in self._whole:
                 self._merge.reached(self._parts.sources[part.topic], part.number, position)
@@ -141,10 +142,10 @@ class MergeMembership:
                 turn.more = True  # the merge yields a bounded amount a call
                 turn.touched.add(number)
                 turn.records.extend(self._outgoing(number, emission) for emission in emissions)
+                values = [emission.value for emission in emissions]
+                turn.outcomes.update(value.outcome for value in values if isinstance(value, Fused))
 
     def _outgoing(self, number: int, emission: Emission) -> Outgoing:
-        if isinstance(emission.value, Fused):
-            metrics.OUTCOMES.labels(emission.value.outcome).inc()
         return Outgoing(self._parts.to, number, emission.key, encode(emission.value))
 
     def _write(self, turn: _Round, group: object) -> None:
@@ -152,6 +153,10 @@ class MergeMembership:
         offsets, notes = self._safe(turn.touched)
         self._producer.write(turn.records, offsets, group, notes=notes)
         self._committed.update(offsets)
+        for outcome, count in turn.outcomes.items():
+            metrics.OUTCOMES.labels(outcome).inc(count)
+        for error, count in turn.letters.items():
+            metrics.DEAD_LETTERS.labels(self._parts.stage, error).inc(count)
         metrics.BATCH_RECORDS.labels(self._parts.stage).observe(len(turn.records))
         metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
 

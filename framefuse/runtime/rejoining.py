@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from framefuse import metrics
-from framefuse.errors import Retry, Stop
+from framefuse.errors import BrokerUnavailable, Retry, Stop
 from framefuse.kafka import Fenced
 
 log = logging.getLogger("framefuse.worker")
@@ -21,7 +21,7 @@ class Life(Protocol):
     """One life in the group: joins, works until stopped or failed, leaves."""
 
     def run(self) -> None:
-        """Raises Retry to be followed by a new life, Stop to be the last."""
+        """Raises Retry or BrokerUnavailable to be followed by a new life, another Stop to be the last."""
 
 
 class Fences:
@@ -36,7 +36,9 @@ class Fences:
         return len(self._at_s) == _FENCES_LIMIT and now_s - self._at_s[0] < _FENCES_WINDOW_S
 
 
-def run_worker(stage: str, name: str, life: Callable[[], Life], stop: threading.Event) -> None:
+def run_worker(
+    stage: str, name: str, life: Callable[[], Life], stop: threading.Event, *, outage_pause_s: float = 2.0
+) -> None:
     """Work as `name` until `stop` is set.
 
     Raises:
@@ -46,6 +48,11 @@ def run_worker(stage: str, name: str, life: Callable[[], Life], stop: threading.
     while not stop.is_set():
         try:
             life().run()
+        except BrokerUnavailable as error:
+            # The command found its broker when it started, so this is an outage, and it passes.
+            metrics.REJOINS.labels(stage, type(error).__name__).inc()
+            log.warning("%s waits for its broker: %s", name, error)
+            stop.wait(outage_pause_s)
         except Retry as error:
             if isinstance(error, Fenced) and fences.note(time.monotonic()):
                 raise Stop(

@@ -285,6 +285,10 @@ class Membership:
         begun_s = time.monotonic()
         moved = self._insist(sink, outputs, _Positions(offsets, self._group, self._commit), batches[0].epoch)
         metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
+        for output in outputs:  # now that they are durable, and not before: they may have been read again
+            metrics.RECORDS.labels(self._parts.stage, output.status).inc()
+            if output.letter is not None:
+                metrics.DEAD_LETTERS.labels(self._parts.stage, output.letter.error).inc()
         with self._place_lock:
             self._committed.update(offsets if moved is None else moved)
             if moved:

@@ -161,10 +161,13 @@ def test_topics_of_different_partition_counts_stop_a_worker_with_the_way_to_mend
     Admin(kafka).create_topics([topic for topic in ALL if topic is not DEPTH], partitions=4)
     with a_pipeline(broker.bootstrap, topic_prefix, tmp_path) as pipeline:
         ended = pipeline.run("run", "detection")
+        levelled = pipeline.run("topics", "create")
 
     assert ended.returncode == 2
     assert "depth has 2 partitions" in ended.stderr
-    assert "framefuse topics create --partitions 4" in ended.stderr
+    assert "'framefuse topics create' brings them to 4" in ended.stderr
+    assert levelled.returncode == 0
+    assert Admin(kafka).check_partitions() == 4
 
 
 def test_a_worker_without_topics_says_which_command_makes_them(pipeline: Pipeline) -> None:

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from framefuse.errors import BadInput, Poison, Stop, UnreadableImage
+from framefuse.errors import BadInput, BrokerUnavailable, Poison, Stop, UnreadableImage
 from framefuse.kafka import Message
 from framefuse.plugins import load_stage
 from framefuse.runtime.compute import Computation
@@ -16,7 +17,7 @@ from framefuse.runtime.freshness import expired
 from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake, refuse_if_expired
 from framefuse.runtime.merging import too_many_late
-from framefuse.runtime.rejoining import Fences
+from framefuse.runtime.rejoining import Fences, run_worker
 from framefuse.settings import KafkaSettings, StageSettings, load
 from framefuse.types import MergeCounts, Prepared, Record
 from schemas.codec import SchemaBook, encode
@@ -154,6 +155,21 @@ def test_every_record_of_a_batch_gets_its_own_answer_in_order() -> None:
 
 
 # ── workers ──
+
+
+def test_a_worker_outlasts_its_broker() -> None:
+    stop, lives = Event(), []
+
+    class Life:
+        def run(self) -> None:
+            lives.append(self)
+            if len(lives) == 1:
+                raise BrokerUnavailable("no broker answers")
+            stop.set()
+
+    run_worker("detection", "detection.a", Life, stop, outage_pause_s=0.01)
+
+    assert len(lives) == 2
 
 
 def test_being_fenced_once_is_a_time_out_and_three_times_a_minute_a_twin() -> None:
