@@ -13,8 +13,6 @@ from framefuse.kafka.messages import Message, RawMessage, message_of
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
-_BEGINNING = ck.OFFSET_BEGINNING
-
 
 class Reader:
     """Reads the given partitions from the given offsets; keeps no position on the broker."""
@@ -98,16 +96,28 @@ class Reader:
         Raises:
             Retry: nothing came for `patience_s`.
         """
-        ends = {part: high for part, (low, high) in self.bounds(topic).items() if high > low}
-        self.assign(dict.fromkeys(ends, _BEGINNING))
+        yield from self.within(self.bounds(topic), patience_s)
+
+    def within(
+        self, bounds: Mapping[Partition, tuple[int, int]], patience_s: float = 30.0
+    ) -> Iterator[Message]:
+        """The records from the first of these offsets up to the second, partition by partition in order.
+
+        Raises:
+            Retry: nothing came for `patience_s`.
+        """
+        ends = {part: end for part, (first, end) in bounds.items() if end > first}
+        self.assign({part: bounds[part][0] for part in ends})
         heard_s = time.monotonic()
         while any(self.positions().get(part, 0) < end for part, end in ends.items()):
             messages = self.poll(0.2)
+            for message in messages:
+                if message.offset < ends[Partition(message.topic, message.partition)]:
+                    yield message
             if messages:
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > patience_s:
-                raise Retry(f"{topic} gave nothing for {patience_s:.0f} s")
-            yield from messages
+                raise Retry(f"{', '.join({part.topic for part in ends})} gave nothing for {patience_s:.0f} s")
 
     def positions(self) -> dict[Partition, int]:
         """Next offset to read per partition; counts transaction markers, so it reaches the end of the log."""

@@ -1,0 +1,233 @@
+"""`framefuse dead-letters list|show|replay`: what could not be processed, why, and its way back."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from framefuse.cli.options import AsJson, Bootstrap, Prefix
+from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
+from framefuse.errors import BadInput
+
+if TYPE_CHECKING:
+    from framefuse.dead_letters.cases import Case, Selection
+    from framefuse.settings import KafkaSettings
+
+EXIT_IN_PART = 1
+_ASK_ABOVE = 10
+_POLL_S = 0.2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Records that could not be processed: list them, look at one, send their frames again.",
+)
+
+Stage = Annotated[str | None, typer.Option("--stage", help="Only what this stage gave up on.")]
+Error = Annotated[
+    str | None, typer.Option("--error", help="Only this class of error, or with this in its message.")
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="MOMENT", help="Only since 10m, 2h, 1d or 2026-03-01T12:00.")
+]
+TopicOption = Annotated[
+    str | None, typer.Option("--topic", help="Only records of this topic; the prefix may be left out.")
+]
+Offsets = Annotated[
+    str | None, typer.Option("--offset", metavar="N", help="Only these letters: 57, 57-90 or 57-.")
+]
+All = Annotated[bool, typer.Option("--all", help="Also those that were sent again already.")]
+
+
+@app.command(name="list")
+def list_letters(
+    *,
+    stage: Stage = None,
+    error: Error = None,
+    since: Since = None,
+    topic: TopicOption = None,
+    offset: Offsets = None,
+    everything: All = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows of the table, the latest ones.")] = 50,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """The letters that are kept, one row a frame: two stages that gave up on it are one.
+
+    [cyan]framefuse dead-letters list[/cyan]
+
+    [cyan]framefuse dead-letters list --stage detection --error ModelFailed --since 2h --json[/cyan]
+    """
+    from framefuse.cli.dead_letters_view import as_dict, show_table
+
+    selection = _selection(stage, error, since, topic, offset)
+    cases = _select(_kafka(bootstrap, prefix), selection, everything=everything)
+    if as_json:
+        print(json.dumps([as_dict(case) for case in cases]))
+    else:
+        show_table(Console(highlight=False), cases, limit)
+
+
+@app.command()
+def show(
+    letter: Annotated[str, typer.Argument(metavar="LETTER", help="Its number in the list.")],
+    *,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", dir_okay=False, help="Write its picture; its bytes as they were where there is none."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """One letter: what it was, decoded where that is possible now, and what was wrong with it.
+
+    [cyan]framefuse dead-letters show 57 --save broken.jpg[/cyan]
+    """
+    from framefuse.cli.dead_letters_view import letter_as_dict, show_letter
+    from framefuse.dead_letters.cases import LetterId
+    from framefuse.dead_letters.reading import DeadLetterTopic
+
+    with DeadLetterTopic(_kafka(bootstrap, prefix)) as letters:
+        found, raw, frame = letters.letter(LetterId.parse(letter))
+    if as_json:
+        print(json.dumps(letter_as_dict(found, raw)))
+    else:
+        show_letter(Console(highlight=False), found, raw)
+    if save is not None:
+        content, what = (frame.image, "the picture") if frame else (raw.value or b"", "the value as it was")
+        try:
+            save.write_bytes(content)
+        except OSError as error:
+            raise BadInput(f"cannot write {save}: {error.strerror}") from None
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"{save}: {what}, {len(content):,} bytes", markup=False
+        )
+
+
+@app.command()
+def replay(
+    *,
+    stage: Stage = None,
+    error: Error = None,
+    since: Since = None,
+    topic: TopicOption = None,
+    offset: Offsets = None,
+    everything: All = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every frame has an outcome.")] = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Send frames again, once what was wrong is mended: as new records with the next attempt.
+
+    Same frame, stream, run and sequence; the latest attempt counts in every book. They never expire, and wait
+    for the workers as files do. What is still no frame cannot be sent, and is named.
+
+    [cyan]framefuse dead-letters replay --stage detection --since 2h --dry-run[/cyan]
+
+    [cyan]framefuse dead-letters replay --offset 57-90 --yes --wait[/cyan]
+
+    Exit status: 0 all sent · 1 something was not, or with --wait is a dead letter again or lost · 2 cannot
+    begin · 130 Ctrl-C.
+    """
+    from framefuse.cli.dead_letters_view import show_plan
+
+    kafka, console = _kafka(bootstrap, prefix), Console(highlight=False)
+    with terminated_like_interrupted():
+        cases = _select(kafka, _selection(stage, error, since, topic, offset), everything=everything)
+        sendable = [case for case in cases if case.last.frame is not None]
+        show_plan(console, cases, sendable)
+        if dry_run and sendable:
+            console.print("Nothing was sent: that was a dry run.")
+        if dry_run or not sendable:
+            raise typer.Exit(0 if len(sendable) == len(cases) else EXIT_IN_PART)
+        if not yes and len(sendable) > _ASK_ABOVE:
+            _ask(len(sendable))
+        try:
+            complete = _send(kafka, console, sendable, wait=wait)
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    if not complete or len(sendable) < len(cases):
+        raise typer.Exit(EXIT_IN_PART)
+
+
+def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, wait: bool) -> bool:
+    """Send them; whether all are in the topic and, where asked, became results."""
+    from framefuse.cli.dead_letters_view import ReplayBar, show_sums
+    from framefuse.dead_letters.reading import DeadLetterTopic
+    from framefuse.dead_letters.replaying import Outcomes, Replay
+    from schemas.records import Outcome
+
+    attempts = {case.last.id: case.next_attempt for case in cases}
+    with ExitStack() as stack:
+        outcomes = stack.enter_context(Outcomes(kafka)) if wait else None
+        letters = stack.enter_context(DeadLetterTopic(kafka))
+        replay = stack.enter_context(Replay(kafka))
+        bar = stack.enter_context(ReplayBar(len(cases)))
+        for letter_id, letter, frame in letters.frames(list(attempts)):
+            replay.send(letter, frame, attempts[letter_id], bar.waiting)
+            bar.sent()
+        replay.finish()
+        while outcomes is not None and (ended := outcomes.of(replay.places)).total() < len(replay.places):
+            bar.awaited(ended)
+            outcomes.read(_POLL_S)
+    ended = outcomes.of(replay.places) if outcomes else Counter[Outcome]()
+    show_sums(console, replay, ended)
+    return len(replay.places) == len(cases) and not ended[Outcome.DEAD_LETTER] + ended[Outcome.LOST]
+
+
+def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool) -> "list[Case]":
+    """The cases that are meant, oldest first."""
+    from framefuse.cli.dead_letters_view import reading_bar
+    from framefuse.dead_letters.reading import DeadLetterTopic
+
+    with DeadLetterTopic(kafka) as letters, reading_bar() as progress:
+        cases = letters.cases(progress)
+    if cases.unreadable:
+        Console(stderr=True).print(f"{cases.unreadable} records of the topic are no letters.", style="yellow")
+    return [case for case in cases if selection.takes(case) and (everything or case.open)]
+
+
+def _selection(
+    stage: str | None, error: str | None, since: str | None, topic: str | None, offset: str | None
+) -> "Selection":
+    from framefuse.dead_letters.cases import Selection, moment, offsets
+
+    return Selection(
+        stage=stage,
+        error=error,
+        since=moment(since, datetime.now(UTC)) if since else None,
+        topic=topic,
+        offsets=offsets(offset) if offset else None,
+    )
+
+
+def _kafka(bootstrap: str | None, prefix: str | None) -> "KafkaSettings":
+    from framefuse.settings import KafkaSettings, load
+
+    return load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+
+
+def _ask(count: int) -> None:
+    """Go on only if the user says so.
+
+    Raises:
+        BadInput: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise BadInput(f"{count} frames are many to send without being asked: say --yes")
+    typer.confirm(f"Send {count:,} frames again?", abort=True)

@@ -1,0 +1,232 @@
+"""What `framefuse dead-letters` shows. Results go to stdout, progress and notices to stderr."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from framefuse.dead_letters.cases import Case, Letter
+from framefuse.dead_letters.reading import Progress as OnProgress
+from framefuse.dead_letters.replaying import Replay
+from schemas.records import DeadLetter, Frame, Outcome
+
+_SHOW_PROGRESS_AFTER = 200
+_HEX_BYTES = 64
+
+
+def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
+    """The sums by stage and error, then the latest `limit` cases."""
+    if not cases:
+        console.print("No dead letters.")
+        return
+    _show_reasons(console, cases)
+    table = Table("letter", "when", "frame", "stage", "error", "attempt", box=None, header_style="dim")
+    for case in cases[-limit:]:
+        last = case.last
+        again = "" if case.open else f" [dim](sent again as {case.sent_again_as})[/dim]"
+        table.add_row(
+            str(last.id),
+            f"{last.written_at.astimezone():%m-%d %H:%M:%S}",
+            escape(_named(last)),
+            ", ".join(letter.stage for letter in case.letters),
+            escape(f"{last.error}: {_shortened(last.message, 60)}"),
+            f"{case.attempt}{again}",
+        )
+    console.print(table)
+    if len(cases) > limit:
+        console.print(f"… and {len(cases) - limit:,} before these: --limit {len(cases)}", style="dim")
+
+
+def show_letter(console: Console, letter: Letter, raw: DeadLetter) -> None:
+    """One letter, field by field."""
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    rows = {
+        "record": f"{letter.origin}, {letter.size_bytes:,} bytes",
+        "appended": raw.timestamp.isoformat(),
+        "given up by": f"{letter.stage}, framefuse {letter.version}, {letter.written_at.isoformat()}",
+        "error": f"{letter.error}: {letter.message}",
+        "attempt": str(letter.attempt),
+        "key": repr(raw.key),
+        **{f"header {header.name}": repr(header.value) for header in raw.headers},
+    }
+    frame = letter.frame
+    if frame is None:
+        rows["no frame"] = letter.obstacle or ""
+        rows["begins with"] = (raw.value or b"")[:_HEX_BYTES].hex(" ")
+    else:
+        rows |= {
+            "frame": frame.frame_id,
+            "stream": f"{frame.stream_id} #{frame.sequence}, run {frame.run_id}",
+            "captured": frame.captured_at.isoformat(),
+            "picture": f"{frame.encoding}, {frame.width}×{frame.height}, {'live' if frame.live else 'file'}",
+        }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    console.print(table)
+
+
+def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case]) -> None:
+    """What a replay is about to do, and what it cannot do."""
+    if not cases:
+        console.print("No dead letters to send again.")
+        return
+    if sendable:
+        _show_reasons(console, sendable)
+    obstacles = Counter(case.last.obstacle for case in cases if case.last.frame is None)
+    for obstacle, count in obstacles.most_common():
+        console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(obstacle or '')}")
+
+
+def show_sums(console: Console, replay: Replay, ended: Mapping[Outcome, int]) -> None:
+    """The last words of a replay."""
+    console.print(f"{len(replay.places):,} frames sent again.")
+    for reason, count in Counter(replay.refused).items():
+        console.print(f"[red]{count:,} refused by the broker:[/red] {escape(reason)}")
+    if ended:
+        console.print(_outcomes_in_words(ended))
+
+
+class ReplayBar:
+    """Shows how a replay goes, in a terminal; what it waits for is said everywhere. A context manager."""
+
+    def __init__(self, total: int) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        )
+        self._task = self._bar.add_task("sending", total=total)
+        self._said: str | None = None
+
+    def sent(self) -> None:
+        """One frame more."""
+        self._bar.advance(self._task)
+
+    def waiting(self, why: str | None) -> None:
+        """What the next frame waits for; said once."""
+        if why is not None and why != self._said:
+            self._console.print(why, style="dim", markup=False)
+        self._said = why or self._said
+
+    def awaited(self, ended: Mapping[Outcome, int]) -> None:
+        """The outcomes so far."""
+        self._bar.update(self._task, description="waiting for outcomes", completed=sum(ended.values()))
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def reading_bar() -> Iterator[OnProgress]:
+    """A bar on stderr for a topic with many letters, and only in a terminal."""
+    columns = (TextColumn("reading letters"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("letters", total=None, visible=False)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=total > _SHOW_PROGRESS_AFTER)
+
+        yield progress
+
+
+def as_dict(case: Case) -> dict[str, object]:
+    """A case for scripts: its frame, and each letter about it."""
+    return {
+        "letter": str(case.last.id),
+        "open": case.open,
+        "attempt": case.attempt,
+        "sent_again_as": case.sent_again_as or None,
+        "frame": _frame_as_dict(case.last.frame),
+        "obstacle": case.last.obstacle,
+        "letters": [_letter_as_dict(letter) for letter in case.letters],
+    }
+
+
+def letter_as_dict(letter: Letter, raw: DeadLetter) -> dict[str, object]:
+    """One letter for scripts, without its value."""
+    return {
+        **_letter_as_dict(letter),
+        "timestamp": raw.timestamp.isoformat(),
+        "key": _text(raw.key),
+        "headers": {header.name: _text(header.value) for header in raw.headers},
+        "frame": _frame_as_dict(letter.frame),
+        "obstacle": letter.obstacle,
+    }
+
+
+def _letter_as_dict(letter: Letter) -> dict[str, object]:
+    return {
+        "letter": str(letter.id),
+        "written_at": letter.written_at.isoformat(),
+        "topic": letter.origin.topic,
+        "partition": letter.origin.partition,
+        "offset": letter.origin.offset,
+        "stage": letter.stage,
+        "error": letter.error,
+        "message": letter.message,
+        "version": letter.version,
+        "attempt": letter.attempt,
+        "size_bytes": letter.size_bytes,
+    }
+
+
+def _frame_as_dict(frame: Frame | None) -> dict[str, object] | None:
+    if frame is None:
+        return None
+    return {
+        "frame_id": frame.frame_id,
+        "stream_id": frame.stream_id,
+        "run_id": frame.run_id,
+        "sequence": frame.sequence,
+        "captured_at": frame.captured_at.isoformat(),
+        "width": frame.width,
+        "height": frame.height,
+        "encoding": frame.encoding.value,
+        "live": frame.live,
+    }
+
+
+def _show_reasons(console: Console, cases: Sequence[Case]) -> None:
+    plural = "" if len(cases) == 1 else "s"
+    console.print(f"[bold]{len(cases):,} frame{plural}[/bold]")
+    reasons = Counter((letter.stage, letter.error) for case in cases for letter in case.letters)
+    for (stage, error), count in reasons.most_common():
+        console.print(f"  {count:,} × {escape(error)} in {escape(stage)}")
+
+
+def _outcomes_in_words(ended: Mapping[Outcome, int]) -> str:
+    return ", ".join(f"{count:,} {outcome.value.lower()}" for outcome, count in ended.items() if count)
+
+
+def _named(letter: Letter) -> str:
+    """The frame by stream and sequence; else the record by its place."""
+    frame = letter.frame
+    return f"{frame.stream_id} #{frame.sequence}" if frame else str(letter.origin)
+
+
+def _shortened(text: str, length: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _text(value: bytes | None) -> str | None:
+    """Bytes as text where they are text, else in base64."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return b64encode(value).decode("ascii")

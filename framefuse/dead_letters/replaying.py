@@ -1,0 +1,162 @@
+"""Sends the frames of dead letters again: new records of `frames`, with the next attempt.
+
+Holds back as every publisher of files does, so that a replay starves no live stream. What was sent is noted
+in the topic of dead letters; a crash between the two can send a frame twice, and the books count it once.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from queue import Empty, SimpleQueue
+
+from framefuse.dead_letters.reading import REPLAY
+from framefuse.errors import Retry
+from framefuse.kafka import Delivery, Producer, Reader
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.publishing.outlet import Outlet
+from framefuse.settings import KafkaSettings
+from framefuse.types import Partition
+from schemas.codec import encode
+from schemas.heads import FusedHead, decode_head
+from schemas.records import DeadLetter, Frame, Outcome
+from schemas.topics import DEAD_LETTERS, FUSED
+
+_DELIVERED_WITHIN_S = 120.0
+_PREFETCH_RECORDS = 20
+Waiting = Callable[[str | None], None]
+"""Told what is waited for, and None when the wait is over."""
+
+
+def again(frame: Frame, attempt: int) -> Frame:
+    """The same frame, as this attempt.
+
+    It goes as a frame of a file, which never expires: a replay is not live any more, whatever it was.
+    """
+    return replace(frame, attempt=attempt, live=False, freshness_ms=None, capture_to_send_ms=0.0)
+
+
+def note_of(letter: DeadLetter, attempt: int, delivery: Delivery) -> DeadLetter:
+    """What a replay leaves in the dead letters: the letter without its bytes, and where the frame is now."""
+    return replace(
+        letter,
+        value=None,
+        headers=(),
+        stage=REPLAY,
+        error="Replayed",
+        message=f"attempt {attempt} is {delivery.topic}-{delivery.partition}@{delivery.offset}",
+        version=version("framefuse"),
+        attempt=attempt,
+    )
+
+
+class Replay:
+    """The way back into `frames`. A context manager."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Connect.
+
+        Raises:
+            BrokerUnavailable: no broker answers.
+            Stop: there are no topics.
+        """
+        self._dead_letters = DEAD_LETTERS.name(settings.prefix)
+        self._outlet = Outlet(settings)
+        self._notes = Producer(settings, client_id="framefuse-replay")
+        self._delivered: SimpleQueue[tuple[DeadLetter, int, Delivery]] = SimpleQueue()
+        self._under_way = 0
+        self.places: set[tuple[int, int]] = set()
+        """Partition and offset of each frame that the broker has acknowledged."""
+        self.refused: list[str] = []
+        """What the broker said of those that it has not."""
+
+    def send(self, letter: DeadLetter, frame: Frame, attempt: int, waiting: Waiting) -> None:
+        """Append a frame, as this attempt, to the partition it came from."""
+        bare = replace(letter, value=None)
+        wanted = letter.partition if letter.partition < self._outlet.partitions else None
+        partition = self._outlet.reserve([self._outlet.place(frame.stream_id, wanted)], waiting)
+        self._outlet.send(
+            again(frame, attempt),
+            partition,
+            lambda delivery: self._delivered.put((bare, attempt, delivery)),
+        )
+        self._under_way += 1
+        while self._take(0.0):
+            pass
+
+    def finish(self) -> None:
+        """Wait until every frame, and the note about it, is acknowledged.
+
+        Raises:
+            Retry: the broker does not answer.
+        """
+        give_up_s = time.monotonic() + _DELIVERED_WITHIN_S
+        while self._under_way and time.monotonic() < give_up_s:
+            self._take(0.2)
+        if self._under_way or self._notes.flush(10.0):
+            raise Retry(
+                "the broker has not acknowledged all of the replay: see 'framefuse dead-letters list'"
+            )
+
+    def close(self) -> None:
+        """Deliver what was handed over and disconnect."""
+        self._outlet.close()
+        while self._take(0.0):
+            pass
+        self._notes.close()
+
+    def __enter__(self) -> "Replay":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _take(self, timeout_s: float) -> bool:
+        """Note one delivery, if there is one within this time."""
+        try:
+            letter, attempt, delivery = self._delivered.get(timeout_s > 0, timeout_s)
+        except Empty:
+            return False
+        self._under_way -= 1
+        if delivery.error is not None:
+            self.refused.append(delivery.error)
+            return True
+        self.places.add((delivery.partition, delivery.offset))
+        note = encode(note_of(letter, attempt, delivery))
+        self._notes.send(self._dead_letters, note, key=letter.key)
+        self._notes.poll(0)
+        return True
+
+
+class Outcomes:
+    """Waits for what becomes of some frames; made before they are sent. A context manager."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Stand at the end of `fused`.
+
+        Raises:
+            Retry: the broker did not answer.
+            Stop: there is no such topic.
+        """
+        self._book = SchemaTopic(settings, announce=False).book
+        self._reader = Reader(settings, prefetch=_PREFETCH_RECORDS, client_id="framefuse-replay")
+        bounds = self._reader.bounds(FUSED.name(settings.prefix))
+        self._reader.assign({Partition(part.topic, part.number): end for part, (_, end) in bounds.items()})
+        self._seen: dict[tuple[int, int], Outcome] = {}
+
+    def read(self, timeout_s: float) -> None:
+        """Take in what has come, waiting at most `timeout_s`."""
+        for message in self._reader.poll(timeout_s):
+            head = decode_head(message.value, FusedHead, self._book)
+            self._seen[head.frame.partition, head.frame.offset] = head.outcome
+
+    def of(self, places: set[tuple[int, int]]) -> Counter[Outcome]:
+        """The outcomes so far of the frames at these places (partition, offset)."""
+        return Counter(self._seen[place] for place in places if place in self._seen)
+
+    def __enter__(self) -> "Outcomes":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._reader.close()

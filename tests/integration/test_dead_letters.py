@@ -1,0 +1,158 @@
+"""`framefuse dead-letters` on the real broker: a broken model, its limit, the way back, and the books."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framefuse.broker.home import RunningBroker
+from framefuse.kafka import Producer
+from schemas.codec import MAGIC, encode, read_schema, schema_of
+from schemas.records import Frame
+from schemas.topics import SCHEMAS
+from tests.parts.pipeline import Pipeline, a_pipeline, frames
+from tests.unit.models import a_detector
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def pipeline(broker: RunningBroker, topic_prefix: str, tmp_path: Path) -> Iterator[Pipeline]:
+    with a_pipeline(broker.bootstrap, topic_prefix, tmp_path, partitions=2) as pipeline:
+        yield pipeline
+
+
+def listed(pipeline: Pipeline, *arguments: str) -> list[dict[str, Any]]:
+    result = pipeline.run("dead-letters", "list", "--json", *arguments)
+    assert result.returncode == 0, result.stderr
+    cases: list[dict[str, Any]] = json.loads(result.stdout)
+    return cases
+
+
+def a_broken_detector(folder: Path) -> str:
+    """A model whose numbers are not finite."""
+    return str(a_detector(folder / "broken.onnx", np.full((6, 2), np.nan, np.float32)))
+
+
+def cut(frame: Frame) -> Frame:
+    """A frame whose picture ends in the middle."""
+    image = frame.image[: len(frame.image) // 2]
+    return replace(frame, image=image, sha256=sha256(image).hexdigest())
+
+
+def test_a_broken_model_stops_its_worker_and_a_replay_brings_every_frame_back(pipeline: Pipeline) -> None:
+    model = a_broken_detector(pipeline.folder)
+    pipeline.start("depth")
+    pipeline.start("join")
+    unlimited = pipeline.start("detection", "--dead-letter-limit", "0", FRAMEFUSE_DETECTION_MODEL=model)
+    acknowledged = pipeline.publish(frames(170)[:20])
+    pipeline.oracle.letters(at_least=acknowledged)
+    unlimited.terminate()
+    assert unlimited.wait(30) == 0
+
+    acknowledged += pipeline.publish(frames(170)[20:])
+    broken = pipeline.start("detection", FRAMEFUSE_DETECTION_MODEL=model)
+    assert broken.wait(60) == 2
+
+    assert any("detection failed on 100 records in a row" in text for text in pipeline.logs().values())
+    drained = len(listed(pipeline, "--error", "ModelFailed"))
+    assert 20 <= drained < 120
+
+    pipeline.start("detection")
+    before = pipeline.oracle.outcomes(at_least=acknowledged)
+    ended = Counter(row["outcome"] for rows in before.values() for row in rows)
+    assert ended == {"FUSED": acknowledged - drained, "DEAD_LETTER": drained}
+
+    asked = pipeline.run("dead-letters", "replay", "--stage", "detection")
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    replayed = pipeline.run("dead-letters", "replay", "--stage", "detection", "--yes", "--wait")
+
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert f"{drained} frames sent again" in replayed.stdout
+    after = pipeline.oracle.outcomes(at_least=acknowledged + drained)
+    rows = [row for rows in after.values() for row in rows]
+    latest = {row["frame_id"]: row for row in sorted(rows, key=lambda row: row["attempt"])}
+    assert len(rows) == acknowledged + drained
+    assert Counter((row["outcome"], row["attempt"]) for row in latest.values()) == {
+        ("FUSED", 0): acknowledged - drained,
+        ("FUSED", 1): drained,
+    }
+    assert {(row["stream_id"], row["sequence"]) for row in rows} == {
+        (frame.stream_id, frame.sequence) for frame in frames(acknowledged)
+    }
+    assert_books(pipeline, published=acknowledged, fused=acknowledged, dead_letter=0)
+    assert listed(pipeline) == []
+    assert len(listed(pipeline, "--all")) == drained
+
+
+def assert_books(pipeline: Pipeline, **lines: int) -> None:
+    """What the audit counts, by line; all of it balances."""
+    audit = pipeline.run("audit", "--json")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    told = json.loads(audit.stdout)
+    assert {name: told[name] for name in lines} == lines
+    assert told["in_flight"] == 0
+
+
+def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again(pipeline: Pipeline) -> None:
+    good, other = frames(2)
+    broken = cut(replace(other, live=True, freshness_ms=60_000))
+    for stage in ("detection", "depth", "join"):
+        pipeline.start(stage)
+    acknowledged = pipeline.publish([good, broken, b"junk"])
+    pipeline.oracle.outcomes(at_least=acknowledged)
+
+    cases = {case["frame"]["stream_id"] if case["frame"] else None: case for case in listed(pipeline)}
+
+    assert set(cases) == {other.stream_id, None}
+    for case in cases.values():
+        assert {letter["stage"] for letter in case["letters"]} == {"detection", "depth"}
+    picture, junk = pipeline.folder / "broken.jpg", pipeline.folder / "junk.bin"
+    shown = pipeline.run("dead-letters", "show", cases[other.stream_id]["letter"], "--save", str(picture))
+    assert "UnreadableImage" in shown.stdout
+    assert picture.read_bytes() == broken.image
+    shown = pipeline.run("dead-letters", "show", cases[None]["letter"], "--save", str(junk))
+    assert "not single-object Avro" in shown.stdout
+    assert junk.read_bytes() == b"junk"
+
+    dry = pipeline.run("dead-letters", "replay", "--dry-run")
+    assert dry.returncode == 1
+    assert "1 cannot be sent" in dry.stdout
+    assert len(listed(pipeline)) == 2
+    replayed = pipeline.run("dead-letters", "replay", "--wait")
+
+    assert replayed.returncode == 1
+    assert "1 dead_letter" in replayed.stdout
+    (again,) = [case for case in listed(pipeline) if case["frame"]]
+    assert (again["attempt"], again["open"]) == (1, True)
+    assert again["frame"]["live"] is False
+    assert_books(pipeline, published=3, fused=1, dead_letter=2)
+
+
+def test_a_value_whose_schema_came_too_late_is_sent_again(pipeline: Pipeline) -> None:
+    (frame,) = frames(1)
+    schema = json.loads(schema_of(Frame).text)
+    schema["fields"].append({"name": "added_later", "type": "int", "default": 0})
+    later = read_schema(json.dumps(schema))
+    value = MAGIC + later.fingerprint + encode(frame)[10:] + b"\x00"
+    for stage in ("detection", "depth", "join"):
+        pipeline.start(stage)
+    pipeline.publish([value])
+    pipeline.oracle.outcomes(at_least=1)
+    assert pipeline.run("dead-letters", "replay").returncode == 1
+
+    producer = Producer(pipeline.kafka)
+    producer.send(SCHEMAS.name(pipeline.kafka.prefix), later.text.encode(), key=later.fingerprint)
+    assert producer.flush(20) == 0
+    replayed = pipeline.run("dead-letters", "replay", "--wait")
+
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert "1 fused" in replayed.stdout
+    assert listed(pipeline) == []
