@@ -6,10 +6,13 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports format train lock clean
+.PHONY: help install demo test lint types imports format train lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+install: $(BIN)/.run ## framefuse into .venv, and nothing else
+	@echo "installed: source .venv/bin/activate"
 
 demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sheet in demo-output/
 	@$(BIN)/framefuse demo
