@@ -5,9 +5,11 @@ for fused in results:
 print(fused.sequence, [(found.label, found.depth) for found in fused.objects])
 """
 
+from framefuse.aio import AsyncFramePublisher, AsyncResultSubscriber
 from framefuse.pictures.overlay import draw, side_by_side
 from framefuse.publishing.outlet import Outlet, PublisherClosed
-from framefuse.publishing.publisher import FramePublisher, NotPublished, Ticket
+from framefuse.publishing.publisher import FramePublisher
+from framefuse.publishing.tickets import NotPublished, Ticket
 from framefuse.results.subscribing import ResultSubscriber, Start
 from framefuse.results.views import (
     DepthValues,
@@ -20,6 +22,8 @@ from framefuse.results.views import (
 )
 
 __all__ = [
+    "AsyncFramePublisher",
+    "AsyncResultSubscriber",
     "DepthValues",
     "FramePublisher",
     "NotPublished",

@@ -12,11 +12,13 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
+
+import numpy as np
 
 from framefuse.errors import BadInput, BrokerUnavailable, FramefuseError, UnreadableImage
 from framefuse.kafka import BufferFull, Delivery
@@ -30,36 +32,13 @@ from framefuse.publishing.decisions import (
 )
 from framefuse.publishing.hold_back import DEFAULT_LIMIT
 from framefuse.publishing.outlet import Outlet, PublisherClosed
+from framefuse.publishing.tickets import NotPublished, Ticket
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Image
 from schemas.records import Frame, FrameRef, State, StreamState
 
 _LIVE_UNACKNOWLEDGED = 8
 _LIVE_WAITING = 8
-
-
-class NotPublished(FramefuseError):
-    """A frame that the broker never acknowledged, or that gave way to newer live ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """One frame on its way."""
-
-    frame_id: str
-    stream_id: str
-    run_id: str
-    sequence: int
-    _place: Future[FrameRef] = field(repr=False, compare=False)
-
-    def wait(self, timeout_s: float | None = None) -> FrameRef:
-        """Where the frame is in the log, once the broker has it.
-
-        Raises:
-            NotPublished: the broker never acknowledged it, or it was dropped.
-            TimeoutError: nothing is known yet after `timeout_s`.
-        """
-        return self._place.result(timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +143,7 @@ class FramePublisher:
 
         Raises:
             UnreadableImage: not a picture, broken, or too large; it is counted as rejected.
-            BadInput: no such file.
+            BadInput: no such file, or nothing that can be published.
             NotPublished: an earlier frame was never acknowledged; the run is over.
             PublisherClosed: `close` was called.
         """
@@ -261,6 +240,11 @@ class FramePublisher:
             image = _read(Path(image))
         if isinstance(image, bytes):
             return fit(image, quality=self._quality, max_side_px=self._max_side_px)
+        if not isinstance(image, np.ndarray):
+            raise BadInput(
+                f"a {type(image).__name__} cannot be published: give H×W×3 uint8 BGR, the bytes of an image "
+                "file, or its path; of a PIL image: numpy.asarray(image.convert('RGB'))[..., ::-1]"
+            )
         return encoded(image, quality=self._quality, max_side_px=self._max_side_px)
 
     def _check_size(self, picture: EncodedImage) -> None:

@@ -87,12 +87,7 @@ class ResultSubscriber:
             BrokerUnavailable: no broker answers.
             Stop: there are no topics.
         """
-        if group is not None and start is not None:
-            raise BadInput("a group goes on where it was: give either start or group")
-        if group is not None and in_order:
-            raise BadInput("the members of a group share the partitions: in_order needs a subscriber without")
-        if isinstance(start, datetime) and start.tzinfo is None:
-            raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
+        _check(start, group, in_order=in_order)
         self._streams = frozenset([streams] if isinstance(streams, str) else streams or ())
         kafka = self._settings = settings or load(KafkaSettings)
         Admin(kafka).partition_count(FUSED.name(kafka.prefix))
@@ -208,6 +203,15 @@ class ResultSubscriber:
         fused = taken.record.value
         wanted = not self._streams or fused.stream_id in self._streams
         return _Entry(place, message.offset + 1, fused if wanted else None)
+
+
+def _check(start: Start | datetime | None, group: str | None, *, in_order: bool) -> None:
+    if group is not None and start is not None:
+        raise BadInput("a group goes on where it was: give either start or group")
+    if group is not None and in_order:
+        raise BadInput("the members of a group share the partitions: in_order needs a subscriber without")
+    if isinstance(start, datetime) and start.tzinfo is None:
+        raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
 
 
 class _Log(Protocol):

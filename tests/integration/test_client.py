@@ -1,14 +1,25 @@
 """The Python API on the real broker: what a program of users does with results."""
 
+import asyncio
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_type_hints
 
 import cv2
 import numpy as np
 import pytest
 
+from framefuse.aio import PublisherOptions, SubscriberOptions
 from framefuse.broker.home import RunningBroker
-from framefuse.client import ResultSubscriber, Start, draw
+from framefuse.client import (
+    AsyncFramePublisher,
+    AsyncResultSubscriber,
+    FramePublisher,
+    ResultSubscriber,
+    Start,
+    draw,
+)
 from framefuse.errors import BadInput
 from schemas.records import Fused
 from tests.parts.logs import Logs
@@ -76,3 +87,92 @@ def test_a_gap_is_given_up_when_patience_ends(logs: Logs) -> None:
 def test_a_group_cannot_be_in_order(logs: Logs) -> None:
     with pytest.raises(BadInput, match="share the partitions"):
         ResultSubscriber(group="mine", in_order=True, settings=logs.kafka)
+
+
+def test_what_cannot_be_published_is_named_with_what_can(logs: Logs) -> None:
+    with FramePublisher("gate", settings=logs.kafka) as publisher:
+        with pytest.raises(BadInput, match="a list cannot be published: give H×W×3 uint8 BGR"):
+            publisher.publish([[0, 0], [0, 0]])  # type: ignore[arg-type]
+        assert publisher.publish(np.zeros((4, 4, 3), np.uint8)).sequence == 0
+
+
+def test_asyncio_publishes_in_order_and_tickets_can_be_awaited(logs: Logs) -> None:
+    async def publish() -> list[int]:
+        async with AsyncFramePublisher("gate", settings=logs.kafka, partition=0) as publisher:
+            picture = np.zeros((8, 8, 3), np.uint8)
+            tickets = [await publisher.publish(picture) for _ in range(5)]
+            await publisher.flush(20.0)
+            return [(await ticket).offset for ticket in tickets]
+
+    assert asyncio.run(publish()) == [0, 1, 2, 3, 4]
+
+
+def test_leaving_ends_a_publish_that_waits_for_workers_who_never_come(logs: Logs) -> None:
+    async def publish() -> int:
+        async with AsyncFramePublisher("gate", settings=logs.kafka, in_flight=2) as publisher:
+
+            async def for_ever() -> None:
+                while True:
+                    await publisher.publish(np.zeros((8, 8, 3), np.uint8))
+
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(for_ever(), 3.0)
+        return publisher.publisher.sums.published
+
+    assert asyncio.run(publish()) == 2
+
+
+def test_before_it_is_entered_one_is_told_to() -> None:
+    with pytest.raises(BadInput, match="async with"):
+        asyncio.run(AsyncFramePublisher("gate").flush())
+    with pytest.raises(BadInput, match="async with"):
+        asyncio.run(AsyncResultSubscriber().get())
+
+
+def test_asyncio_gets_results_while_other_tasks_go_on(logs: Logs) -> None:
+    async def subscribe() -> tuple[list[int], int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        found: list[int] = []
+        async with AsyncResultSubscriber(settings=logs.kafka) as results:
+            beside = asyncio.create_task(tick())
+            assert await results.get(1.0) is None
+            await asyncio.to_thread(logs.fuse, range(3))
+            async for fused in results:
+                found.append(fused.frame.offset)
+                if len(found) == 3:
+                    break
+            beside.cancel()
+        return found, ticks
+
+    found, ticks = asyncio.run(subscribe())
+    assert found == [0, 1, 2]
+    assert ticks > 20
+
+
+def test_a_get_that_was_cancelled_loses_nothing(logs: Logs) -> None:
+    async def subscribe() -> list[Fused | None]:
+        async with AsyncResultSubscriber(settings=logs.kafka) as results:
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await results.get()
+            await asyncio.to_thread(logs.fuse, range(4))
+            return [await results.get(0.0 if at % 2 else 15.0) or await results.get(15.0) for at in range(4)]
+
+    assert [one.frame.offset for one in asyncio.run(subscribe()) if one] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("sync", "options"), [(FramePublisher, PublisherOptions), (ResultSubscriber, SubscriberOptions)]
+)
+def test_the_options_are_the_same_in_asyncio(sync: type, options: type) -> None:
+    parameters = inspect.signature(sync).parameters.values()
+    keywords = {one.name: one.annotation for one in parameters if one.kind is one.KEYWORD_ONLY}
+    assert get_type_hints(options) == keywords
