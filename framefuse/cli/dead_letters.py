@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,12 +18,15 @@ from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.errors import BadInput
 
 if TYPE_CHECKING:
+    from framefuse.cli.dead_letters_view import ReplayBar
     from framefuse.dead_letters.cases import Case, Selection
+    from framefuse.dead_letters.replaying import Outcomes, Replay
     from framefuse.settings import KafkaSettings
 
 EXIT_IN_PART = 1
 _ASK_ABOVE = 10
 _POLL_S = 0.2
+_PATIENCE_S = 10.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -182,12 +186,22 @@ def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, 
             replay.send(letter, frame, attempts[letter_id], bar.waiting)
             bar.sent()
         replay.finish()
-        while outcomes is not None and (ended := outcomes.of(replay.places)).total() < len(replay.places):
-            bar.awaited(ended)
-            outcomes.read(_POLL_S)
+        if outcomes is not None:
+            _await(outcomes, replay, bar)
     ended = outcomes.of(replay.places) if outcomes else Counter[Outcome]()
     show_sums(console, replay, ended)
     return len(replay.places) == len(cases) and not ended[Outcome.DEAD_LETTER] + ended[Outcome.LOST]
+
+
+def _await(outcomes: "Outcomes", replay: "Replay", bar: "ReplayBar") -> None:
+    """Wait until every frame that was sent has an outcome."""
+    heard_s = time.monotonic()
+    while (ended := outcomes.of(replay.places)).total() < len(replay.places):
+        bar.awaited(ended)
+        if outcomes.read(_POLL_S):
+            heard_s = time.monotonic()
+        elif time.monotonic() - heard_s > _PATIENCE_S:
+            bar.waiting(f"no outcome for {_PATIENCE_S:.0f} s: do detection, depth and join run?")
 
 
 def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool) -> "list[Case]":

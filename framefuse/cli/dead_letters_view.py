@@ -23,7 +23,7 @@ _HEX_BYTES = 64
 def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
     """The sums by stage and error, then the latest `limit` cases."""
     if not cases:
-        console.print("No dead letters.")
+        console.print("No dead letters that are open; --all shows those that were sent again, too.")
         return
     _show_reasons(console, cases)
     table = Table("letter", "when", "frame", "stage", "error", "attempt", box=None, header_style="dim")

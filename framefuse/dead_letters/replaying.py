@@ -7,6 +7,7 @@ in the topic of dead letters; a crash between the two can send a frame twice, an
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from queue import Empty, SimpleQueue
@@ -18,7 +19,7 @@ from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.publishing.outlet import Outlet
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
-from schemas.codec import encode
+from schemas.codec import NotARecord, encode
 from schemas.heads import FusedHead, decode_head
 from schemas.records import DeadLetter, Frame, Outcome
 from schemas.topics import DEAD_LETTERS, FUSED
@@ -145,11 +146,14 @@ class Outcomes:
         self._reader.assign({Partition(part.topic, part.number): end for part, (_, end) in bounds.items()})
         self._seen: dict[tuple[int, int], Outcome] = {}
 
-    def read(self, timeout_s: float) -> None:
-        """Take in what has come, waiting at most `timeout_s`."""
-        for message in self._reader.poll(timeout_s):
-            head = decode_head(message.value, FusedHead, self._book)
-            self._seen[head.frame.partition, head.frame.offset] = head.outcome
+    def read(self, timeout_s: float) -> int:
+        """Take in what has come, waiting at most `timeout_s`; the number of records."""
+        messages = self._reader.poll(timeout_s)
+        for message in messages:
+            with suppress(NotARecord):  # not ours: the audit names it
+                head = decode_head(message.value, FusedHead, self._book)
+                self._seen[head.frame.partition, head.frame.offset] = head.outcome
+        return len(messages)
 
     def of(self, places: set[tuple[int, int]]) -> Counter[Outcome]:
         """The outcomes so far of the frames at these places (partition, offset)."""
