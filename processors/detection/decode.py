@@ -3,16 +3,16 @@
 Knows no output of a model (that is what `heads` is for), no picture and no record.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 MOST_CANDIDATES = 30_000
 """Best ones that enter the suppression, as Ultralytics has it."""
-_APART = 7680
+_APART = np.float32(7680)
 """Pixels by which each class is moved off the one before, so that boxes of two classes never overlap."""
 
 
@@ -25,7 +25,7 @@ class Candidates:
     scores: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
 
-    def take(self, rows: npt.NDArray[Any]) -> "Candidates":
+    def take(self, rows: Sequence[np.intp] | slice) -> "Candidates":
         """These rows, in this order."""
         return Candidates(self.boxes[rows], self.scores[rows], self.class_ids[rows])
 
@@ -65,18 +65,31 @@ def suppress(found: Candidates, *, iou: float, max_det: int, iou_any_label: floa
         max_det: of what is kept.
         iou_any_label: the same for what is left, whatever its classes; 1 never suppresses.
     """
-    kept = found.take(_best(found, found.class_ids, iou))
-    if iou_any_label < 1.0:
-        kept = kept.take(_best(kept, np.zeros_like(kept.class_ids), iou_any_label))
-    return kept.take(np.arange(min(max_det, kept.scores.size)))
+    by_label = found.class_ids[:, None].astype(np.float32) * _APART
+    if iou_any_label == 1.0:
+        return found.take(_best(found.boxes + by_label, found.scores, iou, max_det))
+    kept = found.take(_best(found.boxes + by_label, found.scores, iou, found.scores.size))
+    return kept.take(_best(kept.boxes, kept.scores, iou_any_label, max_det))
 
 
-def _best(found: Candidates, groups: npt.NDArray[np.int32], iou: float) -> npt.NDArray[np.intp]:
-    """Rows that stay, by falling score, when boxes of one group suppress each other."""
-    if not found.scores.size:
-        return np.empty(0, np.intp)
-    # In float32, as Ultralytics moves them: high classes lose digits, and near `iou` that decides.
-    corners = (found.boxes + groups[:, None].astype(np.float32) * np.float32(_APART)).astype(np.float64)
-    rectangles = np.hstack((corners[:, :2], corners[:, 2:] - corners[:, :2])).tolist()
-    kept = cv2.dnn.NMSBoxes(rectangles, found.scores.tolist(), 0.0, iou)
-    return np.asarray(kept, np.intp)
+def _best(
+    boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32], iou: float, most: int
+) -> list[np.intp]:
+    """Rows that stay, by falling score.
+
+    All of it in float32, as Ultralytics has it: high classes lose digits when they are moved apart, which
+    decides near `iou`; and a box of no area, or turned inside out, overlaps here as it does there.
+    """
+    low, high = boxes[:, :2], boxes[:, 2:]
+    areas = np.prod(high - low, axis=1)
+    rest = np.argsort(-scores, kind="stable")
+    kept: list[np.intp] = []
+    while rest.size and len(kept) < most:
+        best, rest = rest[0], rest[1:]
+        kept.append(best)
+        sides = np.minimum(high[rest], high[best]) - np.maximum(low[rest], low[best])
+        shared = np.prod(sides.clip(0), axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            overlaps = shared / (areas[best] + areas[rest] - shared)
+        rest = rest[~(overlaps > np.float64(iou))]
+    return kept

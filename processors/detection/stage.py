@@ -89,7 +89,8 @@ class Detection:
         image = decode_frame(frame, at_least=enough, max_pixels=self._settings.max_pixels)
         canvas = np.full((placement.canvas_height, placement.canvas_width, 3), GREY, np.uint8)
         letterbox(image, canvas, placement)
-        tensor = np.asarray(cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True), np.float32)
+        tensor = np.asarray(cv2.dnn.blobFromImage(canvas, swapRB=True), np.float32)
+        np.divide(tensor, 255, out=tensor)  # not times 1/255: the last digit decides between equal scores
         # Ultralytics knows only the canvas when it scales back, so a cut border may round otherwise there.
         return Fitted(tensor, place(size, placement.canvas))
 
@@ -141,7 +142,7 @@ class Detection:
     def _kept(self, found: Candidates) -> Candidates:
         most = self._settings.max_det
         if not self._head.overlapping:
-            return found.take(np.arange(min(most, found.scores.size)))
+            return found.take(slice(most))
         return suppress(found, iou=self._iou, max_det=most, iou_any_label=self._iou_any_label)
 
     def _evidence(self) -> Evidence:
