@@ -1,6 +1,7 @@
 """`framefuse watch`: results as they come, as a table, as lines, as JSON, or as a film."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from framefuse.settings import KafkaSettings
 
 _POLL_S = 0.1
+_SILENCE_S = 5.0
 
 StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the results of this stream.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="End after this many results.")]
@@ -71,15 +73,25 @@ def watch(
         view = stack.enter_context(_view(kafka, known, as_json=as_json))
         film = stack.enter_context(_film(save, kafka)) if save else None
         try:
-            _follow(results, known, view, film, limit)
+            _follow(results, known, view, film, limit=limit, silence=_silence(stream, kafka.prefix))
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _follow(
-    results: "ResultSubscriber", known: "Watch", view: "View", film: "ResultFilm | None", limit: int | None
+    results: "ResultSubscriber",
+    known: "Watch",
+    view: "View",
+    film: "ResultFilm | None",
+    *,
+    limit: int | None,
+    silence: str,
 ) -> None:
-    shown = 0
+    shown, begun_s, told = (
+        0,
+        time.monotonic(),
+        sys.stdout.isatty(),
+    )  # a table shows for itself that it is empty
     while limit is None or shown < limit:
         fused = results.get(_POLL_S)
         if fused is not None and known.add(fused, datetime.now(UTC)):
@@ -88,6 +100,15 @@ def _follow(
                 film.add(fused)
             view.result(fused)
         view.refresh()
+        if not told and not shown and time.monotonic() - begun_s > _SILENCE_S:
+            told = True
+            print(silence, file=sys.stderr)
+
+
+def _silence(stream: str | None, prefix: str) -> str:
+    """What to say when nothing comes."""
+    of = f" of stream {stream}" if stream else ""
+    return f"no results{of} yet in {prefix}.fused, waiting: does 'framefuse watch' without --stream show any?"
 
 
 @contextmanager
