@@ -86,6 +86,8 @@ def root(
     [cyan]framefuse publish video.mp4 --wait[/cyan] — frames in
 
     [cyan]framefuse watch[/cyan] — results out
+
+    [cyan]framefuse dead-letters list[/cyan] — what no stage could use, and its way back
     """
     from framefuse import logs
 

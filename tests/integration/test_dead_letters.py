@@ -19,7 +19,7 @@ from schemas.topics import SCHEMAS
 from tests.parts.pipeline import Pipeline, a_pipeline, frames
 from tests.unit.models import a_detector
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -90,6 +90,13 @@ def test_a_broken_model_stops_its_worker_and_a_replay_brings_every_frame_back(pi
     assert_books(pipeline, published=acknowledged, fused=acknowledged, dead_letter=0)
     assert listed(pipeline) == []
     assert len(listed(pipeline, "--all")) == drained
+
+    once_more = pipeline.run("dead-letters", "replay", "--all", "--yes", "--wait")
+
+    assert once_more.returncode == 0, once_more.stdout + once_more.stderr
+    assert_books(pipeline, published=acknowledged, fused=acknowledged, dead_letter=0, duplicated=0)
+    of_one = pipeline.run("audit", "--stream", "cam0", "--json")
+    assert json.loads(of_one.stdout)["published"] == sum(f.stream_id == "cam0" for f in frames(acknowledged))
 
 
 def assert_books(pipeline: Pipeline, **lines: int) -> None:
