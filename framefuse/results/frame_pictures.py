@@ -12,8 +12,8 @@ from schemas.codec import NotARecord, decode
 from schemas.records import Frame, FrameRef
 
 _POLLS = 50
-_LOOKS_AT_START = (3, 20)
-"""Polls without an answer before the start of the log is looked at."""
+_LOOKS_AT_BOUNDS = (3, 20)
+"""Polls without an answer before it is asked what the log holds."""
 _AHEAD = 8
 
 
@@ -25,6 +25,7 @@ class FramePictures:
         self._book = SchemaTopic(settings, announce=False).book
         self._fetched: deque[Message] = deque()
         self._at: tuple[Partition, int] | None = None
+        self._starts: dict[Partition, int] = {}
 
     def get(self, ref: FrameRef) -> Image | None:
         """The picture of this frame, H×W×3 uint8 BGR; None if retention removed it or it cannot be decoded.
@@ -49,18 +50,33 @@ class FramePictures:
     def _message(self, part: Partition, offset: int) -> Message | None:
         while self._fetched and self._fetched[0].offset < offset:
             self._fetched.popleft()
+        if offset < self._starts.get(part, 0):
+            return None
         if self._at is None or self._at[0] != part or not self._comes(offset):
             self._fetched.clear()
             self._reader.assign({part: offset})
         self._at = part, offset
         for asked in range(_POLLS):
             if self._fetched:
-                # A later one comes first where retention has removed this one.
-                return self._fetched[0] if self._fetched[0].offset == offset else None
-            if asked in _LOOKS_AT_START and offset < self._reader.bounds(part.topic)[part][0]:
-                return None  # retention has removed all
+                return self._first(part, offset)
+            if asked in _LOOKS_AT_BOUNDS and not self._has(part, offset):
+                return None
             self._fetched.extend(m for m in self._reader.poll(0.2, _AHEAD) if m.offset >= offset)
         raise Retry(f"{part.topic}-{part.number}@{offset} could not be read")
+
+    def _first(self, part: Partition, offset: int) -> Message | None:
+        """What came first: another one where retention has removed this one and all before."""
+        first = self._fetched[0]
+        if first.offset == offset:
+            return first
+        self._starts[part] = first.offset
+        return None
+
+    def _has(self, part: Partition, offset: int) -> bool:
+        """Whether the log holds this offset; not if retention has emptied it or the topic was made anew."""
+        start, end = self._reader.bounds(part.topic)[part]
+        self._starts[part] = start
+        return start <= offset < end
 
     def _comes(self, offset: int) -> bool:
         """Whether reading on meets this offset soon."""

@@ -207,12 +207,14 @@ def test_pictures_are_found_in_any_order(logs: Logs) -> None:
     assert [None if one is None else round(int(one[0, 0, 0]) / 40) for one in found] == [0, 1, 1, 3, 2, 2]
 
 
-def test_there_is_no_picture_where_retention_has_removed_all(logs: Logs) -> None:
+def test_there_is_no_picture_of_what_the_log_does_not_hold(logs: Logs) -> None:
     logs.publish([a_frame("gate", n, image=a_jpeg(n)) for n in range(2)])
     logs.retain(logs.frames, 2)
     pictures = FramePictures(logs.kafka)
 
-    assert pictures.get(_place(1, 0, logs)) is None
+    assert [pictures.get(_place(offset, 0, logs)) for offset in (1, 0, 2)] == [None] * 3
+    logs.publish([a_frame("gate", 2, image=a_jpeg(2))])
+    assert pictures.get(_place(2, 0, logs)) is not None
     pictures.close()
 
 
