@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from framefuse.broker.home import RunningBroker
+from framefuse.settings import KafkaSettings
 from tests.parts.logs import Logs
+from tests.parts.results import a_fused
 
 pytestmark = pytest.mark.broker
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -22,7 +27,8 @@ FRAMES = 5
 @pytest.fixture
 def results(broker: RunningBroker, topic_prefix: str) -> Logs:
     logs = Logs(broker.bootstrap, topic_prefix)
-    logs.fuse(range(FRAMES))
+    of_frames = (a_fused(offset) for offset in range(FRAMES))
+    logs.fuse(replace(one, frame=replace(one.frame, topic=logs.frames)) for one in of_frames)
     return logs
 
 
@@ -32,6 +38,23 @@ def test_a_reader_without_our_code_decodes_every_result(results: Logs) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["frame"]["offset"] for row in rows] == list(range(FRAMES))
     assert {found["label"] for found in rows[0]["objects"]} == {"crate", "ball"}
+
+
+def test_pictures_are_published_drawn_on_and_listed_from_python(results: Logs, tmp_path: Path) -> None:
+    picture = str(tmp_path / "photo.jpg")
+    assert cv2.imwrite(picture, np.full((480, 640, 3), 90, np.uint8))
+
+    published = example("publish.py", "gate", picture, picture, kafka=results.kafka)
+    drawn = tmp_path / "drawn"
+    example("draw.py", "gate", str(drawn), kafka=results.kafka)
+    told = example("subscribe.py", "gate", kafka=results.kafka)
+
+    assert [line.split(" is ")[1].split(",")[0] for line in published] == ["#0 of gate", "#1 of gate"]
+    assert told == [f"gate #{n} fused: crate 2.5 m, ball 2.5 m" for n in range(FRAMES)]
+    depths = [np.load(path) for path in drawn.glob("*.npy")]
+    assert [(one.dtype.name, one.shape) for one in depths] == [("float32", (2, 4))] * FRAMES
+    pictures = [cv2.imread(str(path)) for path in drawn.glob("*.jpg")]
+    assert [picture is not None and picture.max() > 100 for picture in pictures] == [True, True]
 
 
 def test_a_stage_of_somebody_elses_package_reads_results_and_writes_what_it_likes(
@@ -57,6 +80,16 @@ def test_a_stage_of_somebody_elses_package_reads_results_and_writes_what_it_like
     found = [json.loads(line) for line in lines(told)]
     assert len(found) == 2 * FRAMES
     assert {(one["label"], one["distance_m"]) for one in found} == {("crate", 2.5), ("ball", 2.5)}
+
+
+def example(name: str, *arguments: str, kafka: KafkaSettings) -> list[str]:
+    """The lines that an example prints."""
+    there = {"FRAMEFUSE_BOOTSTRAP": str(kafka.bootstrap), "FRAMEFUSE_PREFIX": kafka.prefix}
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    environment = {**os.environ, **there}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def lines(path: Path) -> list[str]:
