@@ -92,10 +92,10 @@ def play(options: Options, console: Console) -> Played:
             children.start(stage, ["run", stage, "--workers", str(workers)])
         with _step(console, "video clip of a scene"):
             clip = _clip(out / "street.mp4", options)
-        console.print(
-            "  workers: " + ", ".join(f"{stage} ×{workers}" for stage, workers in _WORKERS.items()),
-            highlight=False,
-        )
+        with _step(
+            console, "workers: " + ", ".join(f"{stage} ×{count}" for stage, count in _WORKERS.items())
+        ):
+            _wait_for_workers(children, kafka)
         rate = _publish_and_watch(children, kafka, clip, options, console)
         with _step(console, "workers drain and leave"):
             children.stop()
@@ -149,6 +149,18 @@ def _clip(path: Path, options: Options) -> Path:
                 film.write(decode_picture(item.image, item.encoding))
     made_of.write_text(address)
     return path
+
+
+def _wait_for_workers(children: Children, kafka: KafkaSettings) -> None:
+    """Until all have joined: what the film shows as latency is then theirs, not that of their start."""
+    admin = Admin(kafka)
+    give_up_s = time.monotonic() + _PATIENCE_S
+    for stage, count in _WORKERS.items():
+        while admin.group_members(group_of(kafka, stage)) < count:
+            children.check()
+            if time.monotonic() > give_up_s:
+                raise Stop(f"the {count} workers of {stage} did not join in {_PATIENCE_S:.0f} s")
+            time.sleep(0.1)
 
 
 def _publish_and_watch(
