@@ -75,16 +75,20 @@ class Replay:
     def send(self, letter: DeadLetter, frame: Frame, attempt: int, waiting: Waiting) -> None:
         """Append a frame, as this attempt, to the partition it came from."""
         bare = replace(letter, value=None)
+
+        def waiting_and_noting(why: str | None) -> None:
+            self._note()
+            waiting(why)
+
         wanted = letter.partition if letter.partition < self._outlet.partitions else None
-        partition = self._outlet.reserve([self._outlet.place(frame.stream_id, wanted)], waiting)
+        partition = self._outlet.reserve([self._outlet.place(frame.stream_id, wanted)], waiting_and_noting)
         self._outlet.send(
             again(frame, attempt),
             partition,
             lambda delivery: self._delivered.put((bare, attempt, delivery)),
         )
         self._under_way += 1
-        while self._take(0.0):
-            pass
+        self._note()
 
     def finish(self) -> None:
         """Wait until every frame, and the note about it, is acknowledged.
@@ -103,8 +107,7 @@ class Replay:
     def close(self) -> None:
         """Deliver what was handed over and disconnect."""
         self._outlet.close()
-        while self._take(0.0):
-            pass
+        self._note()
         self._notes.close()
 
     def __enter__(self) -> "Replay":
@@ -112,6 +115,11 @@ class Replay:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _note(self) -> None:
+        """Note all that is delivered by now."""
+        while self._take(0.0):
+            pass
 
     def _take(self, timeout_s: float) -> bool:
         """Note one delivery, if there is one within this time."""

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from framefuse.broker.home import RunningBroker
-from framefuse.kafka import Producer
+from framefuse.kafka import Admin, Producer
 from schemas.codec import MAGIC, encode, read_schema, schema_of
 from schemas.records import Frame
-from schemas.topics import SCHEMAS
+from schemas.topics import FRAMES, SCHEMAS
 from tests.parts.pipeline import Pipeline, a_pipeline, frames
 from tests.unit.models import a_detector
 
@@ -106,6 +106,34 @@ def assert_books(pipeline: Pipeline, **lines: int) -> None:
     told = json.loads(audit.stdout)
     assert {name: told[name] for name in lines} == lines
     assert told["in_flight"] == 0
+
+
+def test_a_replay_that_is_killed_goes_on_where_it_was_and_no_frame_counts_twice(pipeline: Pipeline) -> None:
+    pipeline.start("depth")
+    pipeline.start("join")
+    model = a_broken_detector(pipeline.folder)
+    broken = pipeline.start("detection", FRAMEFUSE_DETECTION_MODEL=model)
+    acknowledged = pipeline.publish(frames(40))
+    pipeline.oracle.letters(at_least=acknowledged)
+    broken.terminate()
+    assert broken.wait(30) == 0
+
+    def sent() -> int:
+        return sum(Admin(pipeline.kafka).end_offsets(FRAMES.name(pipeline.kafka.prefix)).values())
+
+    # Nobody works, so it holds back after the first frames.
+    replay = pipeline.command("dead-letters", "replay", "--yes", log="replay")
+    while sent() == acknowledged or len(listed(pipeline)) + sent() != 2 * acknowledged:
+        assert replay.poll() is None
+    replay.kill()
+    replay.wait()
+    assert acknowledged < sent() < 2 * acknowledged
+    pipeline.start("detection")
+    rest = pipeline.run("dead-letters", "replay", "--yes", "--wait")
+
+    assert rest.returncode == 0, rest.stdout + rest.stderr
+    pipeline.oracle.outcomes(at_least=2 * acknowledged)
+    assert_books(pipeline, published=acknowledged, fused=acknowledged, dead_letter=0)
 
 
 def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again(pipeline: Pipeline) -> None:
