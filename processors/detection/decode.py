@@ -49,9 +49,8 @@ def above(
     (rows,) = np.nonzero(best > confidence)
     if rows.size > MOST_CANDIDATES:
         rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_CANDIDATES]]
-    picked: npt.NDArray[np.float32] = boxes[:, rows].astype(np.float32, copy=False)
-    centre, half = picked[:2], picked[2:] * np.float32(0.5)
-    corners: npt.NDArray[np.float32] = np.concatenate((centre - half, centre + half)).T
+    centre, half = boxes[:2, rows], boxes[2:, rows] / 2
+    corners = np.concatenate((centre - half, centre + half)).T.astype(np.float32, copy=False)
     classes = scores[:, rows].argmax(axis=0).astype(np.int32)
     return Candidates(corners, best[rows].astype(np.float32, copy=False), classes)
 

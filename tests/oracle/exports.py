@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,9 +32,17 @@ def a_texture(width: int, height: int, seed: int) -> npt.NDArray[np.uint8]:
     return picture.clip(0, 255).astype(np.uint8)
 
 
-def export(name: str, folder: Path, **options: object) -> Path:
-    """An ONNX file of `name` (such as yolov8n), seeded; options as for Ultralytics' own `export`."""
+def export(name: str, folder: Path, *, half: bool = False, **options: object) -> Path:
+    """An ONNX file of `name` (such as yolov8n), seeded.
+
+    Args:
+        name: of a yaml of Ultralytics.
+        folder: where it goes.
+        half: what it takes and gives is float16, as in a file exported on a GPU.
+        options: as for Ultralytics' own `export`.
+    """
     import torch
+    from onnxruntime.transformers.float16 import convert_float_to_float16
     from ultralytics import YOLO
 
     torch.manual_seed(7)
@@ -41,7 +50,11 @@ def export(name: str, folder: Path, **options: object) -> Path:
     model.model.eval()
     _spread(model.model)
     model.model.pt_path = str(folder / f"{name}.pt")
-    return Path(model.export(format="onnx", **{"imgsz": SIZE, "simplify": False, "device": "cpu"} | options))
+    settings = {"imgsz": SIZE, "simplify": False, "device": "cpu"} | options
+    path = Path(model.export(format="onnx", **settings))
+    if half:
+        onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=False), path)
+    return path
 
 
 def _spread(network: "Module") -> None:

@@ -96,3 +96,9 @@ def test_of_too_many_candidates_the_best_enter() -> None:
     assert found is not None
     assert found.scores.size == MOST_CANDIDATES
     assert found.scores.min() >= np.sort(head[4])[500]
+
+
+def test_corners_of_a_half_precision_output_round_as_that_output_does() -> None:
+    found = candidates(a_head((1001, 11, 2.5, 2.5, 0.75)).astype(np.float16), 0.5)
+    assert found is not None
+    assert found.boxes.tolist() == [[1000, 9.75, 1002, 12.25]]
