@@ -7,6 +7,7 @@ several callers use several cores better than one caller with several threads.
 
 import hashlib
 import logging
+import re
 from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Tensor = npt.NDArray[np.floating[Any]]
 log = logging.getLogger("framefuse.onnx")
 
 _ERRORS_ONLY = 3
+_WHERE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _DTYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -200,7 +202,10 @@ def _open(content: bytes, path: Path, providers: list[str], threads: int) -> ort
     try:
         return ort.InferenceSession(content, options, providers=providers)
     except Exception as error:  # the runtime's errors have no common class but this
-        raise ModelUnusable(f"{path} is not a usable ONNX model: {_first_line(error)}") from error
+        message = f"{path} is not a usable ONNX model: {_first_line(error)}"
+        if "external" in message:
+            message += ": save it as one file, with its weights inside"
+        raise ModelUnusable(message) from error
 
 
 def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[str, str]) -> InputShape:
@@ -218,6 +223,8 @@ def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[
         raise ModelUnusable(f"{path} takes {shape[0]} pictures a run: export it with batch 1 or a free batch")
     fixed = [isinstance(side, int) for side in shape[2:]]
     height, width = shape[2:] if all(fixed) else _said(path, metadata)
+    if min(height, width) < 1:
+        raise ModelUnusable(f"{path} takes pictures of {width}×{height} pixels: export it with a real size")
     return InputShape(
         only.name, height, width, _DTYPES[only.type], any_batch=shape[0] != 1, any_size=not any(fixed)
     )
@@ -236,4 +243,6 @@ def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """What the runtime says, without the place in its own source code."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _WHERE.sub("", line)[:400]

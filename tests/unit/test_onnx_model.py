@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -56,6 +58,43 @@ def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelUnusable, match=r"bad\.onnx is not a usable ONNX model"):
+        OnnxModel(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda model: setattr(model, "ir_version", 99), "model: Unsupported model IR version: 99"),
+        (lambda model: setattr(model.opset_import[0], "version", 99), r"Opset 99 .* till opset"),
+        (lambda model: setattr(model.graph.node[0], "op_type", "Nonsense"), "No Op registered for Nonsense"),
+        (
+            lambda model: model.graph.input[0].type.tensor_type.shape.dim.pop(),
+            r"takes images of .* expected N×3",
+        ),
+    ],
+)
+def test_what_cannot_be_opened_is_refused_with_its_reason(
+    tmp_path: Path, spoil: Callable[[onnx.ModelProto], object], reason: str
+) -> None:
+    path = a_depth_net(tmp_path / "spoiled.onnx")
+    model = onnx.load(path)
+    spoil(model)
+    onnx.save(model, path)
+    with pytest.raises(ModelUnusable, match=reason):
+        OnnxModel(path)
+
+
+def test_a_model_with_its_weights_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = a_depth_net(tmp_path / "weights.onnx")
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.data", size_threshold=0)
+    with pytest.raises(ModelUnusable, match=r"external .*: save it as one file, with its weights inside"):
+        OnnxModel(path)
+
+
+@pytest.mark.parametrize("size", [(0, 0), ("h", "w")])
+def test_a_model_of_no_pixels_is_refused(tmp_path: Path, size: tuple[int | str, int | str]) -> None:
+    path = a_detector(tmp_path / "none.onnx", HEAD, size=size, metadata={"imgsz": "[0, 0]"})
+    with pytest.raises(ModelUnusable, match="takes pictures of 0×0 pixels"):
         OnnxModel(path)
 
 
