@@ -1,5 +1,6 @@
 """The detection stage: a frame in, its objects out."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from schemas.topics import DETECTIONS, FRAMES
 DEMO_MODEL = "demo-detector.onnx"
 
 
+log = logging.getLogger("framefuse.detection")
+
+
 class DetectionSettings(OnnxSettings):
     """Of the detection stage."""
 
@@ -44,7 +48,7 @@ class DetectionSettings(OnnxSettings):
     max_det: int = Field(300, ge=1, description="Most objects in one frame.")
     head: HeadName | None = Field(
         None,
-        description="Layout of the model's output, for a file that does not tell.",
+        description="Layout of the output, for a file that does not tell.",
     )
 
 
@@ -71,6 +75,8 @@ class Detection:
         self._settings = settings
         self._metadata = read_metadata(self._model)
         self._head = choose_head(self._evidence(), settings.head)
+        if not self._head.overlapping and (settings.iou, settings.iou_any_label) != (None, None):
+            log.warning("%s suppresses overlaps itself: iou does nothing here", self._model.identity.name)
         self._confidence = _first(settings.confidence, self._model.number("confidence"), 0.25)
         self._iou = _first(settings.iou, self._model.number("iou"), 0.7)
         self._iou_any_label = _first(settings.iou_any_label, self._model.number("iou_any_label"), 1.0)

@@ -177,6 +177,16 @@ def test_a_model_that_suppresses_by_itself_keeps_its_overlapping_boxes(tmp_path:
     assert answer.objects[0].box == Box(240, 120, 400, 200)
 
 
+def test_an_overlap_that_was_asked_for_and_does_nothing_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = np.zeros((3, 6), np.float32)
+    a_stage(tmp_path, rows, metadata={"end2end": "True"})
+    assert "iou" not in caplog.text
+    a_stage(tmp_path, rows, metadata={"end2end": "True"}, iou=0.5)
+    assert "d.onnx suppresses overlaps itself: iou does nothing here" in caplog.text
+
+
 def test_a_model_of_free_size_gets_pictures_without_much_border_and_answers_them_in_order(
     tmp_path: Path,
 ) -> None:
