@@ -79,16 +79,18 @@ def _best(
     All of it in float32, as Ultralytics has it: high classes lose digits when they are moved apart, which
     decides near `iou`; and a box of no area, or turned inside out, overlaps here as it does there.
     """
-    low, high = boxes[:, :2], boxes[:, 2:]
-    areas = np.prod(high - low, axis=1)
-    rest = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")
+    left, top, right, bottom = np.ascontiguousarray(boxes[order].T)
+    areas = (right - left) * (bottom - top)
+    threshold = np.float64(iou)
+    rest = np.arange(order.size)
     kept: list[np.intp] = []
-    while rest.size and len(kept) < most:
-        best, rest = rest[0], rest[1:]
-        kept.append(best)
-        sides = np.minimum(high[rest], high[best]) - np.maximum(low[rest], low[best])
-        shared = np.prod(sides.clip(0), axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            overlaps = shared / (areas[best] + areas[rest] - shared)
-        rest = rest[~(overlaps > np.float64(iou))]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        while rest.size and len(kept) < most:
+            best, rest = rest[0], rest[1:]
+            kept.append(order[best])
+            width = np.minimum(right[rest], right[best]) - np.maximum(left[rest], left[best])
+            height = np.minimum(bottom[rest], bottom[best]) - np.maximum(top[rest], top[best])
+            shared = np.maximum(width, 0) * np.maximum(height, 0)
+            rest = rest[~(shared / (areas[best] + areas[rest] - shared) > threshold)]
     return kept
