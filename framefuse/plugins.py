@@ -8,7 +8,7 @@ from typing import Any
 from framefuse.errors import BadInput
 from framefuse.types import Sink, SinkContext, Stage
 
-STAGES, SINKS, SOURCES = "framefuse.stages", "framefuse.sinks", "framefuse.sources"
+STAGES, SINKS = "framefuse.stages", "framefuse.sinks"
 
 
 def names(group: str) -> list[str]:

@@ -3,13 +3,11 @@
 Thin: what is right and wrong is decided in `auditing.py`. Writes nothing and joins no group.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from framefuse.audit.books import Books, Bounds, PartitionBooks, Place, close, runs, unsettled
 from framefuse.audit.ledger import Tally
-from framefuse.errors import Retry
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
@@ -19,9 +17,7 @@ from schemas.heads import FusedHead, decode_head
 from schemas.records import Head
 from schemas.topics import FRAMES, FUSED
 
-_POLL_S = 0.2
-_POLL_LIMIT = 1000
-_PATIENCE_S = 30.0
+_TELL_EVERY = 1000
 Progress = Callable[[int, int], None]
 """Told how many offsets of `fused` have been read, of how many."""
 
@@ -61,7 +57,7 @@ def audit(settings: KafkaSettings, *, stream: str | None = None, progress: Progr
         total = sum(bounds.next - bounds.first for bounds in wanted.values())
         for done, message in enumerate(_read(reader, fused_topic, wanted), start=1):
             _enter(parts[message.partition], message, book)
-            if done % _POLL_LIMIT == 0:
+            if done % _TELL_EVERY == 0:
                 progress(done, total)
         heads = dict(_heads(reader, frames_topic, frames, unsettled(parts, stream=stream), book))
     return close(parts, tally, heads, stream=stream)
@@ -94,22 +90,7 @@ def _heads(
 
 
 def _read(reader: Reader, topic: str, bounds: Mapping[int, Bounds]) -> Iterator[Message]:
-    """All records within the bounds, by partition.
-
-    Raises:
-        Retry: nothing came for half a minute.
-    """
-    ends = {
-        Partition(topic, number): bound.next for number, bound in bounds.items() if bound.next > bound.first
-    }
-    reader.assign({part: bounds[part.number].first for part in ends})
-    heard_s = time.monotonic()
-    while ends:
-        messages = reader.poll(_POLL_S, _POLL_LIMIT)
-        yield from (message for message in messages if message.offset < bounds[message.partition].next)
-        positions = reader.positions()
-        if messages:
-            heard_s = time.monotonic()
-        elif time.monotonic() - heard_s > _PATIENCE_S:
-            raise Retry(f"{topic} could not be read: nothing came for {_PATIENCE_S:.0f} s")
-        ends = {part: end for part, end in ends.items() if positions.get(part, 0) < end}
+    """All records within the bounds, by partition."""
+    return reader.within(
+        {Partition(topic, number): (bound.first, bound.next) for number, bound in bounds.items()}
+    )

@@ -1,8 +1,7 @@
 """`framefuse audit`: whether every published frame has exactly one outcome, from the topics alone."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,6 @@ from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
     from framefuse.audit.books import Books, Offender
-    from framefuse.audit.topics import Progress
     from framefuse.settings import KafkaSettings
 
 EXIT_UNBALANCED = 1
@@ -40,10 +38,11 @@ def audit(
     [cyan]framefuse audit --stream gate --json | jq .missing[/cyan]
     """
     from framefuse.audit.topics import audit as read_books
+    from framefuse.cli.bars import reading_bar
     from framefuse.settings import KafkaSettings, load
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
-    with _progress_bar() as progress:
+    with reading_bar("outcomes", more_than=_SHOW_PROGRESS_AFTER) as progress:
         books = read_books(kafka, stream=stream, progress=progress)
     if as_json:
         print(json.dumps(_as_dict(books, kafka, stream)))
@@ -120,19 +119,3 @@ def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict
             for offender in books.offenders
         ],
     }
-
-
-@contextmanager
-def _progress_bar() -> "Iterator[Progress]":
-    """A bar on stderr for what takes long, and only in a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("reading outcomes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("fused", total=None, visible=False)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=total > _SHOW_PROGRESS_AFTER)
-
-        yield show

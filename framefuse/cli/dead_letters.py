@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from framefuse.dead_letters.replaying import Outcomes, Replay
     from framefuse.settings import KafkaSettings
 
+_SHOW_PROGRESS_AFTER = 200
+
 EXIT_IN_PART = 1
 _ASK_ABOVE = 10
 _POLL_S = 0.2
@@ -206,10 +208,13 @@ def _await(outcomes: "Outcomes", replay: "Replay", bar: "ReplayBar") -> None:
 
 def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool) -> "list[Case]":
     """The cases that are meant, oldest first."""
-    from framefuse.cli.dead_letters_view import reading_bar
+    from framefuse.cli.bars import reading_bar
     from framefuse.dead_letters.reading import DeadLetterTopic
 
-    with DeadLetterTopic(kafka) as letters, reading_bar() as progress:
+    with (
+        DeadLetterTopic(kafka) as letters,
+        reading_bar("letters", more_than=_SHOW_PROGRESS_AFTER) as progress,
+    ):
         cases = letters.cases(progress)
     if cases.unreadable:
         Console(stderr=True).print(f"{cases.unreadable} records of the topic are no letters.", style="yellow")

@@ -2,8 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -12,11 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from framefuse.dead_letters.cases import Case, Letter
-from framefuse.dead_letters.reading import Progress as OnProgress
 from framefuse.dead_letters.replaying import Replay
 from schemas.records import DeadLetter, Frame, Outcome
 
-_SHOW_PROGRESS_AFTER = 200
 _HEX_BYTES = 64
 
 
@@ -126,20 +123,6 @@ class ReplayBar:
 
     def __exit__(self, *exc: object) -> None:
         self._bar.stop()
-
-
-@contextmanager
-def reading_bar() -> Iterator[OnProgress]:
-    """A bar on stderr for a topic with many letters, and only in a terminal."""
-    columns = (TextColumn("reading letters"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("letters", total=None, visible=False)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=total > _SHOW_PROGRESS_AFTER)
-
-        yield progress
 
 
 def as_dict(case: Case) -> dict[str, object]:
