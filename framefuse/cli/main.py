@@ -24,6 +24,30 @@ EXIT_CANNOT, EXIT_INTERRUPTED = 2, 130
 class Root(TyperGroup):
     """Shows our errors as one line that says what to do; a traceback only with --debug."""
 
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as the base class has it
+        """Ours, then those that other packages bring (`framefuse.commands`)."""
+        from framefuse import plugins
+
+        return [*super().list_commands(ctx), *plugins.names(plugins.COMMANDS)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as the base class has it
+        """One of ours, or what a package brings under this name, imported only now."""
+        from framefuse import plugins
+
+        ours = super().get_command(ctx, cmd_name)
+        if ours is not None or cmd_name not in plugins.names(plugins.COMMANDS):
+            return ours
+        found = plugins.load_command(cmd_name)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(
+                add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+            )
+            single.command(name=cmd_name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as the base class has it
         """Run the command."""
         try:

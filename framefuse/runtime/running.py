@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 from prometheus_client import REGISTRY
 
-from framefuse.errors import Stop
+from framefuse.errors import BadInput, Stop
 from framefuse.kafka import Admin, GroupConsumer, TransactionalProducer, group_of
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.plugins import load_sink
@@ -29,7 +29,7 @@ from framefuse.runtime.merging import MergeMembership, MergeParts
 from framefuse.runtime.rejoining import Life, run_worker
 from framefuse.runtime.worker import Membership, Parts
 from framefuse.settings import KafkaSettings, StageSettings
-from framefuse.types import Processor, SinkContext, Stage
+from framefuse.types import Processor, SinkContext, Stage, StageRun
 from schemas.topics import DEAD_LETTERS, FRAMES, Topic
 
 log = logging.getLogger("framefuse.running")
@@ -60,7 +60,7 @@ def run_stage(
         Stop: the stage cannot run, or a worker cannot go on; the other workers are drained first.
     """
     if stage.main is not None:
-        stage.main(settings, stop)
+        _run_own_loop(stage, settings, kafka, options, stop)
         return
     cv2.setNumThreads(1)  # the threads that prepare records are the parallelism
     partitions = Admin(kafka).check_partitions()
@@ -81,6 +81,32 @@ def run_stage(
         stack.callback(server.close)
         log.info("%s: %d workers, metrics on http://%s/metrics", stage.name, options.workers, server.address)
         crew.run()
+
+
+def _run_own_loop(
+    stage: Stage[Any],
+    settings: StageSettings,
+    kafka: KafkaSettings,
+    options: RunOptions,
+    stop: threading.Event,
+) -> None:
+    """A stage that brings its own loop: one a process, with the same name, ports and signals as workers."""
+    if stage.main is None or options.workers != 1:
+        raise BadInput(f"{stage.name} is one worker a process: start 'framefuse run {stage.name}' once more")
+    group = group_of(kafka, stage.name)
+    with ExitStack() as stack:
+        slot = claim(group, 0)
+        stack.callback(slot.release)
+        run = StageRun(kafka, f"{group}.{slot.name}", stop, threading.Event())
+        server = HealthServer(
+            host=options.metrics_host,
+            port=options.metrics_port,
+            healthy=lambda: None,  # what cannot go on raises, and the process ends
+            ready=lambda: None if run.ready.is_set() else "not yet at work",
+        )
+        stack.callback(server.close)
+        log.info("%s: metrics on http://%s/metrics", stage.name, server.address)
+        stage.main(settings, run)
 
 
 class Crew:
