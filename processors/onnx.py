@@ -73,8 +73,8 @@ class InputShape:
     height: int
     width: int
     dtype: type[np.floating[Any]]
-    any_batch: bool
-    """False: one picture a run."""
+    batch: int | None
+    """Pictures a run, fixed by the file; None: as many as one likes."""
     any_size: bool
     """True: height and width are those it was exported with, and others work too."""
 
@@ -116,7 +116,9 @@ class OnnxModel:
         return self.output_shapes[0]
 
     def run(self, pictures: npt.NDArray[np.float32]) -> Tensor:
-        """The first output for N×3×height×width float32 pictures; N is 1 unless `input.any_batch`.
+        """The first output for N×3×height×width float32 pictures; N is at most `input.batch`, if it is fixed.
+
+        A fixed batch is filled up with zeros, whose answers are dropped.
 
         Raises:
             ModelFailed: the runtime failed on these pictures; the model itself ran when it was opened.
@@ -124,11 +126,16 @@ class OnnxModel:
         return self._outputs(pictures, [self._output])[0]
 
     def _outputs(self, pictures: npt.NDArray[np.float32], names: list[str] | None) -> list[Tensor]:
-        feed = {self.input.name: pictures.astype(self.input.dtype, copy=False)}
+        count = len(pictures)
+        padded = _padded(pictures, self.input.batch or count)
+        feed = {self.input.name: padded.astype(self.input.dtype, copy=False)}
         try:
-            return [np.asarray(output) for output in self._session.run(names, feed)]
+            outputs = [np.asarray(output) for output in self._session.run(names, feed)]
         except Exception as error:  # the runtime's errors have no common class but this
             raise ModelFailed(f"{self.identity.name} failed while running: {_first_line(error)}") from error
+        if len(padded) == count:
+            return outputs
+        return [out[:count] if out.shape[:1] == padded.shape[:1] else out for out in outputs]
 
     def _first_run(self) -> tuple[tuple[int, ...], ...]:
         nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
@@ -139,8 +146,13 @@ class OnnxModel:
 
     @property
     def best_batch(self) -> int | None:
-        """Pictures a run should get: 1, or None for as many as there are."""
-        return None if self.input.any_batch and self.identity.provider != _CPU else 1
+        """Pictures a run should get, or None for as many as there are.
+
+        On a CPU one, as batches gain nothing there, unless the file fixes their number.
+        """
+        if self.input.batch is not None:
+            return self.input.batch
+        return 1 if self.identity.provider == _CPU else None
 
     def literal(self, key: str) -> object:
         """A metadata value that is a Python literal, as Ultralytics writes them; None where there is none.
@@ -219,15 +231,22 @@ def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[
         raise ModelUnusable(f"{path} takes {only.name} of shape {shape}: expected N×3×height×width")
     if only.type not in _DTYPES:
         raise ModelUnusable(f"{path} takes {only.type}: expected {' or '.join(_DTYPES)}")
-    if shape[0] != 1 and isinstance(shape[0], int):
-        raise ModelUnusable(f"{path} takes {shape[0]} pictures a run: export it with batch 1 or a free batch")
+    batch = shape[0] if isinstance(shape[0], int) else None
+    if batch is not None and batch < 1:
+        raise ModelUnusable(f"{path} takes {batch} pictures a run: export it with batch 1 or a free batch")
     fixed = [isinstance(side, int) for side in shape[2:]]
     height, width = shape[2:] if all(fixed) else _said(path, metadata)
     if min(height, width) < 1:
         raise ModelUnusable(f"{path} takes pictures of {width}×{height} pixels: export it with a real size")
-    return InputShape(
-        only.name, height, width, _DTYPES[only.type], any_batch=shape[0] != 1, any_size=not any(fixed)
-    )
+    return InputShape(only.name, height, width, _DTYPES[only.type], batch, any_size=not any(fixed))
+
+
+def _padded(pictures: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """`count` pictures, the missing ones black."""
+    missing = count - len(pictures)
+    if missing <= 0:
+        return pictures
+    return np.concatenate([pictures, np.zeros((missing, *pictures.shape[1:]), np.float32)])
 
 
 def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:

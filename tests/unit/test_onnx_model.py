@@ -21,7 +21,7 @@ def test_an_open_model_says_who_it_is_and_what_it_takes(tmp_path: Path) -> None:
     assert model.identity.name == "mean.onnx"
     assert model.identity.sha256 == sha256(path.read_bytes()).hexdigest()
     assert model.identity.provider == "CPUExecutionProvider"
-    assert (model.input.height, model.input.width, model.input.any_batch) == (32, 64, False)
+    assert (model.input.height, model.input.width, model.input.batch) == (32, 64, 1)
     assert model.output_shape == (1, 1, 32, 64)
     assert model.number("scale") == 2.5
     assert model.number("unit") is None
@@ -98,9 +98,17 @@ def test_a_model_of_no_pixels_is_refused(tmp_path: Path, size: tuple[int | str, 
         OnnxModel(path)
 
 
-def test_a_model_of_a_fixed_larger_batch_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnusable, match="takes 4 pictures a run"):
-        OnnxModel(a_depth_net(tmp_path / "four.onnx", batch=4))
+def test_a_fixed_batch_is_filled_up_and_only_the_pictures_are_answered(tmp_path: Path) -> None:
+    model = OnnxModel(a_depth_net(tmp_path / "four.onnx", batch=4))
+    assert (model.input.batch, model.best_batch, model.output_shape) == (4, 4, (1, 1, 32, 64))
+    for count in (1, 3, 4):
+        pictures = np.full((count, 3, 32, 64), np.arange(count).reshape(-1, 1, 1, 1), np.float32)
+        assert [float(depth.mean()) for depth in model.run(pictures)] == list(range(count))
+
+
+def test_a_batch_of_no_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="takes 0 pictures a run"):
+        OnnxModel(a_depth_net(tmp_path / "none.onnx", batch=0))
 
 
 def test_a_model_of_other_numbers_is_refused(tmp_path: Path) -> None:
