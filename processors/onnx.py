@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +32,8 @@ log = logging.getLogger("framefuse.onnx")
 _ERRORS_ONLY = 3
 _WHERE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_SIZES = "orig_target_sizes"
+"""The second input of RT-DETR and D-FINE as their own repositories export them."""
 _DTYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -77,6 +79,8 @@ class InputShape:
     """Pictures a run, fixed by the file; None: as many as one likes."""
     any_size: bool
     """True: height and width are those it was exported with, and others work too."""
+    sizes_name: str | None = None
+    """Of a second input, N×2 int64, width and height to scale boxes to; it gets those of the pictures."""
 
 
 class OnnxModel:
@@ -106,7 +110,7 @@ class OnnxModel:
         self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = _picture_input(self._session, path, self.metadata)
-        self._output = self._session.get_outputs()[0].name
+        self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
         self.output_shapes = self._first_run()
         """Of the outputs for one picture, as they really came out."""
 
@@ -123,12 +127,20 @@ class OnnxModel:
         Raises:
             ModelFailed: the runtime failed on these pictures; the model itself ran when it was opened.
         """
-        return self._outputs(pictures, [self._output])[0]
+        return self.run_all(pictures, self.output_names[:1])[0]
 
-    def _outputs(self, pictures: npt.NDArray[np.float32], names: list[str] | None) -> list[Tensor]:
+    def run_all(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
+        """The outputs of these names, in this order (None: all, in the order of `output_names`), as `run`.
+
+        Raises:
+            ModelFailed: as `run`.
+        """
         count = len(pictures)
         padded = _padded(pictures, self.input.batch or count)
-        feed = {self.input.name: padded.astype(self.input.dtype, copy=False)}
+        feed: dict[str, npt.NDArray[Any]] = {self.input.name: padded.astype(self.input.dtype, copy=False)}
+        if self.input.sizes_name is not None:
+            height, width = padded.shape[2:]
+            feed[self.input.sizes_name] = np.full((len(padded), 2), (width, height), np.int64)
         try:
             outputs = [np.asarray(output) for output in self._session.run(names, feed)]
         except Exception as error:  # the runtime's errors have no common class but this
@@ -140,7 +152,7 @@ class OnnxModel:
     def _first_run(self) -> tuple[tuple[int, ...], ...]:
         nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
         try:
-            return tuple(output.shape for output in self._outputs(nothing, None))
+            return tuple(output.shape for output in self.run_all(nothing))
         except ModelFailed as error:
             raise ModelUnusable(str(error)) from error
 
@@ -222,10 +234,14 @@ def _open(content: bytes, path: Path, providers: list[str], threads: int) -> ort
 
 def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[str, str]) -> InputShape:
     inputs = session.get_inputs()
-    if len(inputs) != 1:
+    sizes_name = next(
+        (one.name for one in inputs if one.name == _SIZES and one.type == "tensor(int64)"), None
+    )
+    pictures = [one for one in inputs if one.name != sizes_name]
+    if len(pictures) != 1:
         names = ", ".join(one.name for one in inputs)
         raise ModelUnusable(f"{path} has {len(inputs)} inputs ({names}): expected one, the picture")
-    (only,) = inputs
+    (only,) = pictures
     shape = only.shape
     if len(shape) != 4 or (shape[1] != 3 and isinstance(shape[1], int)):
         raise ModelUnusable(f"{path} takes {only.name} of shape {shape}: expected N×3×height×width")
@@ -238,7 +254,9 @@ def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[
     height, width = shape[2:] if all(fixed) else _said(path, metadata)
     if min(height, width) < 1:
         raise ModelUnusable(f"{path} takes pictures of {width}×{height} pixels: export it with a real size")
-    return InputShape(only.name, height, width, _DTYPES[only.type], batch, any_size=not any(fixed))
+    return InputShape(
+        only.name, height, width, _DTYPES[only.type], batch, any_size=not any(fixed), sizes_name=sizes_name
+    )
 
 
 def _padded(pictures: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
