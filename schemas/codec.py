@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import fastavro
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
-from schemas import records
+from schemas import records, statistics
 from schemas.shape import from_plain, to_plain
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ SCHEMA_FILES: Mapping[Any, str] = {
     records.DeadLetter: "dead_letter",
     records.Stream: "stream",
     records.StreamState: "stream_state",
+    statistics.Statistics: "statistics",
+    statistics.StatisticsEvent: "statistics_event",
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from schemas import records
+from schemas import records, statistics
 
 T = TypeVar("T")
 STREAM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,6 +23,8 @@ class Topic(Generic[T]):
     config: Mapping[str, str]
     per_frame: bool = False
     """One record a frame: has as many partitions as `frames`."""
+    keyed: bool = False
+    """As many partitions as `frames` when it is made, and never more: a key must stay on its partition."""
 
     def name(self, prefix: str) -> str:
         """Full name on the broker, e.g. `framefuse.frames`."""
@@ -38,8 +40,12 @@ def _kept(max_message_mib: int, retention_ms: int, **more: str) -> dict[str, str
     }
 
 
-def _compacted(max_message_mib: int = 1) -> dict[str, str]:
-    return {"cleanup.policy": "compact", "max.message.bytes": str(max_message_mib << 20)}
+def _compacted(max_message_mib: int = 1, **more: str) -> dict[str, str]:
+    return {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(max_message_mib << 20),
+        **{name.replace("_", "."): value for name, value in more.items()},
+    }
 
 
 FRAMES = Topic(
@@ -54,6 +60,16 @@ FUSED = Topic("fused", records.Fused, _kept(6, 24 * _HOUR_MS), per_frame=True)
 DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, _kept(8, 7 * 24 * _HOUR_MS))
 STREAMS = Topic("streams", records.Stream, _compacted())
 STREAM_STATES = Topic("stream-states", records.StreamState, _compacted())
+_OFTEN = {
+    "segment_ms": str(_HOUR_MS // 6),
+    "segment_bytes": str(16 << 20),
+    "min_cleanable_dirty_ratio": "0.2",
+}
+"""For keys that are written every second: a segment is compacted only after it is closed."""
+STATISTICS = Topic("statistics", statistics.Statistics, _compacted(**_OFTEN))
+STATISTICS_EVENTS = Topic("statistics-events", statistics.StatisticsEvent, _kept(1, _HOUR_MS), keyed=True)
+STATISTICS_ROWS: Topic[bytes] = Topic("statistics-streams-changelog", bytes, _compacted(**_OFTEN), keyed=True)
+"""The changelog of Faust's table `streams`, under the name that Faust gives it."""
 SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted())
 """Fingerprint (8 bytes, as on the wire) → schema JSON, so that any reader can decode any record."""
 
@@ -65,6 +81,9 @@ ALL: tuple[Topic[Any], ...] = (
     DEAD_LETTERS,
     STREAMS,
     STREAM_STATES,
+    STATISTICS,
+    STATISTICS_EVENTS,
+    STATISTICS_ROWS,
     SCHEMAS,
 )
 

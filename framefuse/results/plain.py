@@ -21,7 +21,12 @@ def as_json(fused: Fused, *, path: str | None = None, with_map: bool = False) ->
     if plain["map"] and not with_map:
         del plain["map"]["data"]
     first = {} if path is None else {"path": path}
-    return json.dumps(first | plain, ensure_ascii=False, allow_nan=False, default=_text)
+    return plain_json(first | plain)
+
+
+def plain_json(plain: dict[str, Any]) -> str:
+    """One line of JSON of a record as `to_dict` gives it."""
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, default=_text)
 
 
 def _text(value: object) -> str:
