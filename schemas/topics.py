@@ -40,10 +40,10 @@ def _kept(max_message_mib: int, retention_ms: int, **more: str) -> dict[str, str
     }
 
 
-def _compacted(max_message_mib: int = 1, **more: str) -> dict[str, str]:
+def _compacted(**more: str) -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
-        "max.message.bytes": str(max_message_mib << 20),
+        "max.message.bytes": str(1 << 20),
         **{name.replace("_", "."): value for name, value in more.items()},
     }
 
@@ -70,7 +70,7 @@ STATISTICS = Topic("statistics", statistics.Statistics, _compacted(**_OFTEN))
 STATISTICS_EVENTS = Topic("statistics-events", statistics.StatisticsEvent, _kept(1, _HOUR_MS), keyed=True)
 STATISTICS_ROWS: Topic[bytes] = Topic("statistics-streams-changelog", bytes, _compacted(**_OFTEN), keyed=True)
 """The changelog of Faust's table `streams`, under the name that Faust gives it."""
-SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted())
+SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted() | {"message.timestamp.type": "LogAppendTime"})
 """Fingerprint (8 bytes, as on the wire) → schema JSON, so that any reader can decode any record."""
 
 ALL: tuple[Topic[Any], ...] = (
