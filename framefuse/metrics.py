@@ -27,6 +27,11 @@ IN_FLIGHT = Gauge("framefuse_in_flight_records", "Records read and not yet commi
 IN_FLIGHT_LIMIT = Gauge(
     "framefuse_in_flight_limit_records", "At most this many are read ahead.", ["stage", "worker"]
 )
+SHED_RUNG = Gauge(
+    "framefuse_shed_rung",
+    "The worker cannot keep up and computes one live frame in 2**this; 0: all.",
+    ["stage", "worker"],
+)
 ASSIGNED = Gauge("framefuse_assigned_partitions", "Partitions this worker reads.", ["stage", "worker"])
 LAG = Gauge(
     "framefuse_lag_records",

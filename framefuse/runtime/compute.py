@@ -15,10 +15,12 @@ from framefuse import metrics
 from framefuse.errors import Poison, ProcessorFailed, Stop
 from framefuse.runtime.dead_letter_limit import DeadLetterLimit, broken
 from framefuse.runtime.dead_letters import letter_for
+from framefuse.runtime.freshness import age_share
 from framefuse.runtime.intake import Refusal, Taken, refuse_if_expired
+from framefuse.runtime.ladder import Ladder
 from framefuse.settings import StageSettings
 from framefuse.types import Output, Prepared, Processor, Record
-from schemas.records import Status
+from schemas.records import Frame, Status
 
 log = logging.getLogger("framefuse.compute")
 
@@ -47,9 +49,16 @@ class Computation:
             consecutive=settings.dead_letter_limit, share=settings.dead_letter_share
         )
         self._setting_prefix = settings.model_config.get("env_prefix", "")
+        self._ladder = Ladder()
+
+    @property
+    def rung(self) -> int:
+        """It computes one live frame in `2**rung`."""
+        return self._ladder.rung
 
     def start(self, taken: Taken[Any]) -> Started:
         """Begin to prepare a record beside everything else."""
+        taken = self._shed(taken)
         if taken.refusal is not None or taken.record is None:
             return Started(taken, None)
         return Started(taken, self._threads.submit(self._prepare, taken.record))
@@ -91,7 +100,7 @@ class Computation:
         return self._processor.prepare(record), (time.monotonic() - begun_s) * 1000
 
     def _await(self, started: Started, now: datetime) -> Prepared[Any, Any] | Refusal:
-        taken = refuse_if_expired(started.taken, now)
+        taken = self._worth_it(started.taken, now)
         if taken.refusal is not None or started.preparation is None or taken.record is None:
             if started.preparation is not None:
                 started.preparation.cancel()
@@ -108,6 +117,23 @@ class Computation:
             return Refusal(Status.FAILED, str(poison), poison)
         queue_ms = (time.monotonic() - taken.record.received_s) * 1000 - preprocess_ms
         return Prepared(taken.record, prepared, max(0.0, queue_ms), preprocess_ms)
+
+    def _worth_it(self, taken: Taken[Any], now: datetime) -> Taken[Any]:
+        """The same record, refused if it has become too old or must make room for others."""
+        taken = self._shed(taken)
+        record = taken.record
+        if record is not None and taken.refusal is None and isinstance(record.value, Frame):
+            share = age_share(record.value, record.timestamp, now)
+            if share is not None and share <= 1:  # what has expired costs nothing and says nothing
+                self._ladder.note(share, time.monotonic())
+        return refuse_if_expired(taken, now)
+
+    def _shed(self, taken: Taken[Any]) -> Taken[Any]:
+        record = taken.record
+        if record is None or taken.refusal is not None or not isinstance(record.value, Frame):
+            return taken
+        reason = self._ladder.refuses(record)
+        return taken if reason is None else replace(taken, refusal=Refusal(Status.EXPIRED, reason))
 
     def _process(self, batch: list[Prepared[Any, Any]]) -> Sequence[Any]:
         """The processor's answers; a batch that fails as a whole is tried record by record."""

@@ -218,6 +218,7 @@ class Membership:
         metrics.IN_FLIGHT_LIMIT.labels(*labels).set(self._flight.limit)
         in_flight = self._flight.count()
         metrics.IN_FLIGHT.labels(*labels).set(in_flight)
+        metrics.SHED_RUNG.labels(*labels).set(self._parts.computation.rung)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
         if in_flight == 0 and not self._seek:
             self._commit_passed()
