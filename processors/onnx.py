@@ -10,7 +10,6 @@ import logging
 import re
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,9 +22,8 @@ from pydantic import Field
 from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
 from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
+from processors.picture_model import InputShape, PictureModel, Tensor
 from schemas.records import Model
-
-Tensor = npt.NDArray[np.floating[Any]]
 
 log = logging.getLogger("framefuse.onnx")
 
@@ -67,23 +65,7 @@ class OnnxSettings(StageSettings):
         return self.model is None if self.reduced_decode is None else self.reduced_decode
 
 
-@dataclass(frozen=True, slots=True)
-class InputShape:
-    """What a model takes: N×3×height×width, RGB, 0 to 1."""
-
-    name: str
-    height: int
-    width: int
-    dtype: type[np.floating[Any]]
-    batch: int | None
-    """Pictures a run, fixed by the file; None: as many as one likes."""
-    any_size: bool
-    """True: height and width are those it was exported with, and others work too."""
-    sizes_name: str | None = None
-    """Of a second input, N×2 int64, width and height to scale boxes to; it gets those of the pictures."""
-
-
-class OnnxModel:
+class OnnxModel(PictureModel):
     """One open model file with one picture input; safe to call from several threads."""
 
     def __init__(self, path: Path, provider: Provider = Provider.AUTO, *, threads: int = 1) -> None:
@@ -108,29 +90,16 @@ class OnnxModel:
             )
         log.info("%s runs on %s", path.name, active)
         self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
-        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = _picture_input(self._session, path, self.metadata)
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
         self.output_shapes = self._first_run()
         """Of the outputs for one picture, as they really came out."""
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Of the first output for one picture."""
-        return self.output_shapes[0]
-
-    def run(self, pictures: npt.NDArray[np.float32]) -> Tensor:
-        """The first output for N×3×height×width float32 pictures; N is at most `input.batch`, if it is fixed.
-
-        A fixed batch is filled up with zeros, whose answers are dropped.
-
-        Raises:
-            ModelFailed: the runtime failed on these pictures; the model itself ran when it was opened.
-        """
-        return self.run_all(pictures, self.output_names[:1])[0]
-
     def run_all(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
         """The outputs of these names, in this order (None: all, in the order of `output_names`), as `run`.
+
+        A fixed batch is filled up with zeros, whose answers are dropped.
 
         Raises:
             ModelFailed: as `run`.
@@ -165,36 +134,6 @@ class OnnxModel:
         if self.input.batch is not None:
             return self.input.batch
         return 1 if self.identity.provider == _CPU else None
-
-    def literal(self, key: str) -> object:
-        """A metadata value that is a Python literal, as Ultralytics writes them; None where there is none.
-
-        Raises:
-            ModelUnusable: it is not a literal.
-        """
-        text = self.metadata.get(key)
-        if text is None:
-            return None
-        try:
-            return literal_eval(text)
-        except (ValueError, SyntaxError):
-            raise ModelUnusable(
-                f"{self.identity.name}: metadata {key!r} is {text[:60]!r}, expected a Python literal"
-            ) from None
-
-    def number(self, key: str) -> float | None:
-        """A metadata value that is a number; None where there is none.
-
-        Raises:
-            ModelUnusable: it is not a number.
-        """
-        text = self.metadata.get(key)
-        try:
-            return None if text is None else float(text)
-        except ValueError:
-            raise ModelUnusable(
-                f"{self.identity.name}: metadata {key!r} is {text!r}, expected a number"
-            ) from None
 
 
 def _read(path: Path) -> bytes:

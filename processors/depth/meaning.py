@@ -11,7 +11,7 @@ import numpy as np
 
 from framefuse.errors import ModelUnusable
 from framefuse.pictures.decoding import Values
-from processors.onnx import OnnxModel, Tensor
+from processors.picture_model import PictureModel, Tensor
 from schemas.records import DepthKind
 
 LONG_SIDE = 1024
@@ -32,7 +32,7 @@ class Meaning:
     step: float
 
 
-def meaning_of(model: OnnxModel) -> Meaning:
+def meaning_of(model: PictureModel) -> Meaning:
     """Read the metadata `kind`, `unit`, `scale`, `offset` and `far`; the last three may be left out.
 
     Raises:

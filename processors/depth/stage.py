@@ -15,7 +15,8 @@ from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.depth.meaning import Meaning, meaning_of, values_of
-from processors.onnx import OnnxModel, OnnxSettings, Tensor
+from processors.onnx import OnnxModel, OnnxSettings
+from processors.picture_model import Tensor
 from schemas.records import Depth, Derived, Frame, Status, Timing
 from schemas.topics import DEPTH, FRAMES
 

@@ -22,7 +22,8 @@ from processors.detection.heads.choice import Evidence, choose_head
 from processors.detection.heads.head import HeadName
 from processors.detection.letterbox import GREY, Placement, letterbox, place
 from processors.detection.metadata import read_metadata
-from processors.onnx import OnnxModel, OnnxSettings, Tensor
+from processors.onnx import OnnxModel, OnnxSettings
+from processors.picture_model import Tensor
 from schemas.records import Box, Derived, Detections, Frame, Object, Status, Timing
 from schemas.topics import DETECTIONS, FRAMES
 

@@ -4,35 +4,40 @@ YOLOv10 and YOLO26 end to end, and any YOLO exported with `nms=True`. Columns ar
 in canvas pixels, score, class; rows without an object score 0.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from processors.detection.decode import Candidates
-from processors.detection.heads.head import Head, HeadName, Layout, Shape
+from processors.detection.fitting import Resize
+from processors.detection.heads.head import Head, HeadName, Layout, Output
 from processors.onnx import Tensor
 
 
-def candidates(output: Tensor, confidence: float) -> Candidates | None:
+def candidates(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:
     """Boxes that score above `confidence`, in the order of the model.
 
     Args:
-        output: N×6.
+        outputs: one, N×6.
         confidence: exclusive.
 
     Returns:
         The candidates, or None when the output is not made of finite numbers.
     """
+    (output,) = outputs
     if not np.isfinite(output).all():
         return None
     rows = output[output[:, 4] > confidence].astype(np.float32, copy=False)
     return Candidates(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int32))
 
 
-def _layout(shape: Shape) -> Layout | None:
-    if len(shape) != 3 or shape[2] != 6:
+def _layout(outputs: Sequence[Output]) -> Layout | None:
+    first = outputs[0]
+    if len(first.shape) != 3 or first.shape[2] != 6:
         return None
-    return Layout(rows=shape[1], classes=None)
+    return Layout(rows=first.shape[1], classes=None, outputs=(first.name,))
 
 
 END_TO_END = Head(
-    HeadName.END_TO_END, "1×N×6", _layout, boxes_per_cell=None, candidates=candidates, overlapping=False
+    HeadName.END_TO_END, "1×N×6", _layout, candidates, overlapping=False, resize=Resize.LETTERBOX
 )

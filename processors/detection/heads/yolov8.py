@@ -3,28 +3,35 @@
 Rows are centre x, centre y, width, height in canvas pixels, then one score a class.
 """
 
+from collections.abc import Sequence
+
 from processors.detection.decode import Candidates, above
-from processors.detection.heads.head import Head, HeadName, Layout, Shape
+from processors.detection.fitting import Resize
+from processors.detection.heads.head import Head, HeadName, Layout, Output
 from processors.onnx import Tensor
 
 
-def candidates(output: Tensor, confidence: float) -> Candidates | None:
+def candidates(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:
     """Boxes whose best class scores above `confidence`.
 
     Args:
-        output: (4 + classes)×N.
+        outputs: one, (4 + classes)×N.
         confidence: exclusive.
 
     Returns:
         The candidates, or None when the output is not made of finite numbers.
     """
+    (output,) = outputs
     return above(output[:4], output[4:], confidence)
 
 
-def _layout(shape: Shape) -> Layout | None:
-    if len(shape) != 3 or shape[1] < 5:
+def _layout(outputs: Sequence[Output]) -> Layout | None:
+    first = outputs[0]
+    if len(first.shape) != 3 or first.shape[1] < 5:
         return None
-    return Layout(rows=shape[2], classes=shape[1] - 4)
+    return Layout(rows=first.shape[2], classes=first.shape[1] - 4, outputs=(first.name,))
 
 
-YOLOV8 = Head(HeadName.YOLOV8, "1×(4+classes)×N", _layout, boxes_per_cell=1, candidates=candidates)
+YOLOV8 = Head(
+    HeadName.YOLOV8, "1×(4+classes)×N", _layout, candidates, boxes_per_cell=1, resize=Resize.LETTERBOX
+)
