@@ -95,19 +95,27 @@ class Outlet:
             self._streams_on[chosen] += 1
             return chosen
 
-    def reserve(self, candidates: Sequence[int], waiting: Callable[[str | None], None]) -> int:
+    def reserve(
+        self,
+        candidates: Sequence[int],
+        waiting: Callable[[str | None], None],
+        interrupted: threading.Event | None = None,
+    ) -> int:
         """Wait until one of the partitions may take a frame, and take its place there.
 
         Args:
             candidates: partitions in order of preference.
             waiting: told what is waited for, once that helps the user, and None when the wait is over.
+            interrupted: ends the wait when it is set.
 
         Raises:
-            PublisherClosed: the outlet was interrupted.
+            PublisherClosed: the outlet, or this wait, was interrupted.
         """
         with self._changed:
             while True:
                 self._check_open()
+                if interrupted is not None and interrupted.is_set():
+                    raise PublisherClosed("the publisher is closed")
                 holds = []
                 for partition in candidates:
                     hold = self._hold_back.hold(partition, time.monotonic())

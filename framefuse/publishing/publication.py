@@ -97,6 +97,8 @@ class Publication:
         settings: KafkaSettings,
         sources: Sequence[tuple[str, Source]],
         options: PublishOptions | None = None,
+        *,
+        outlet: Outlet | None = None,
     ) -> None:
         """Connect, and start to publish.
 
@@ -104,6 +106,7 @@ class Publication:
             settings: where the broker is.
             sources: stream ids with their sources, see `named`.
             options: how to publish.
+            outlet: a connection to share, which stays open; it decides what is live and held back.
 
         Raises:
             BadInput: a partition that is not there.
@@ -112,12 +115,14 @@ class Publication:
         """
         options = options or PublishOptions()
         live = options.live or any(source.live for _, source in sources)
-        self._stop, self._noticed = threading.Event(), deque[Notice](maxlen=_NOTICES_KEPT)
-        self._outlet = Outlet(settings, live=live, in_flight=options.in_flight)
+        self._noticed = deque[Notice](maxlen=_NOTICES_KEPT)
+        self._owns_outlet = outlet is None
+        self._outlet = outlet or Outlet(settings, live=live, in_flight=options.in_flight)
         try:
             self._streams = [self._stream(stream_id, source, options) for stream_id, source in sources]
         except BaseException:
-            self._outlet.close()
+            if self._owns_outlet:
+                self._outlet.close()
             raise
         for stream in self._streams:
             stream.thread.start()
@@ -139,10 +144,16 @@ class Publication:
         """What was noticed since the last call, the last 200."""
         return [self._noticed.popleft() for _ in range(len(self._noticed))]
 
-    def interrupt(self) -> None:
-        """Stop reading. What was handed to the Kafka client is still delivered."""
-        self._stop.set()
-        self._outlet.interrupt()
+    def interrupt(self, ended: str = "interrupted") -> None:
+        """Stop reading. What was handed to the Kafka client is still delivered.
+
+        Args:
+            ended: why, for whoever asks how the streams are.
+        """
+        for stream in self._streams:
+            stream.interrupt(ended)
+        if self._owns_outlet:
+            self._outlet.interrupt()
 
     def wait(self, timeout_s: float) -> bool:
         """Whether all streams have ended, waiting this long at most.
@@ -162,7 +173,8 @@ class Publication:
         self.interrupt()
         for stream in self._streams:
             stream.done.wait(2 * _LAST_WORDS_S)
-        self._outlet.close()
+        if self._owns_outlet:
+            self._outlet.close()
 
     def __enter__(self) -> "Publication":
         return self
@@ -178,7 +190,7 @@ class Publication:
             partition=options.partition,
             partition_by=options.partition_by,
         )
-        return _Stream(publisher, source, options, self._stop, self._noticed)
+        return _Stream(publisher, source, options, self._noticed)
 
 
 class _Stream:
@@ -189,14 +201,14 @@ class _Stream:
         publisher: FramePublisher,
         source: Source,
         options: PublishOptions,
-        stop: threading.Event,
         noticed: deque[Notice],
     ) -> None:
         self.publisher = publisher
         self.thread = threading.Thread(
             target=self._run, name=f"framefuse-stream-{publisher.stream_id}", daemon=True
         )
-        self._source, self._options, self._stop, self._noticed = source, options, stop, noticed
+        self._source, self._options, self._noticed = source, options, noticed
+        self._stop, self._ended = threading.Event(), "end of the source"
         self._paced = (options.realtime or options.live) and not source.live
         self.done = threading.Event()
         """Instead of `join`, which takes a thread for ended when Ctrl-C interrupts it (CPython 3.11)."""
@@ -205,6 +217,13 @@ class _Stream:
         self._took_s: float | None = None
         self._damaged = False
         self.failure: Exception | None = None
+
+    def interrupt(self, ended: str) -> None:
+        """Read no further."""
+        if not self._stop.is_set():
+            self._ended = ended
+            self._stop.set()
+            self.publisher.interrupt()
 
     def progress(self) -> Progress:
         took_s = self._took_s
@@ -247,10 +266,7 @@ class _Stream:
                 return
 
     def _deliver(self) -> None:
-        stopped = self._stop.is_set()
-        self.publisher.close(
-            _LAST_WORDS_S if stopped else None, ended="interrupted" if stopped else "end of the source"
-        )
+        self.publisher.close(_LAST_WORDS_S if self._stop.is_set() else None, ended=self._ended)
 
     def _pause_s(self, picture: Picture) -> float:
         return self._pacer.wait_s(picture.pts_s, time.monotonic()) if self._paced else 0.0

@@ -107,7 +107,7 @@ class FramePublisher:
         self._sums, self._ends = Sums(), dict[int, int]()
         self._next_sequence = 0
         self._trouble, self._waiting_for = "", ""
-        self._closed = False
+        self._interrupted, self._closed = threading.Event(), False
         self._tell(State.RUNNING)
 
     @property
@@ -177,7 +177,7 @@ class FramePublisher:
         with self._turn:
             self._check_open()
             taken_s = time.monotonic() if taken_s is None else taken_s
-            partition = None if self.live else self._outlet.reserve(self._candidates(), self._note_waiting)
+            partition = None if self.live else self._reserve()
             outgoing = _Outgoing(
                 self._ticket(idempotency_key), picture, captured_at or datetime.now(UTC), taken_s
             )
@@ -191,6 +191,10 @@ class FramePublisher:
         """Count a picture of the stream that cannot become a frame."""
         with self._changed:
             self._sums = replace(self._sums, rejected=self._sums.rejected + 1)
+
+    def interrupt(self) -> None:
+        """Let nobody wait in `publish` any longer: it raises. What was handed over is still delivered."""
+        self._interrupted.set()
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until the broker has answered for every frame so far.
@@ -254,6 +258,9 @@ class FramePublisher:
             self.count_rejected()
             raise
 
+    def _reserve(self) -> int:
+        return self._outlet.reserve(self._candidates(), self._note_waiting, self._interrupted)
+
     def _candidates(self) -> Sequence[int]:
         if not self._by_frame:
             return (self._partition,)
@@ -283,8 +290,7 @@ class FramePublisher:
             while self._waiting and self._sums.handed < _LIVE_UNACKNOWLEDGED:
                 outgoing = self._waiting.popleft()
                 try:
-                    partition = self._outlet.reserve(self._candidates(), self._note_waiting)
-                    self._hand_over(outgoing, partition)
+                    self._hand_over(outgoing, self._reserve())
                 except BufferFull:
                     self._waiting.appendleft(outgoing)
                     return
