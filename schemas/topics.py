@@ -25,6 +25,8 @@ class Topic(Generic[T]):
     """One record a frame: has as many partitions as `frames`."""
     keyed: bool = False
     """As many partitions as `frames` when it is made, and never more: a key must stay on its partition."""
+    partitions: int = 1
+    """How many it is made with, where their number is not that of `frames`."""
 
     def name(self, prefix: str) -> str:
         """Full name on the broker, e.g. `framefuse.frames`."""
@@ -58,8 +60,10 @@ DETECTIONS = Topic("detections", records.Detections, _kept(1, 24 * _HOUR_MS), pe
 DEPTH = Topic("depth", records.Depth, _kept(6, 24 * _HOUR_MS), per_frame=True)
 FUSED = Topic("fused", records.Fused, _kept(6, 24 * _HOUR_MS), per_frame=True)
 DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, _kept(8, 7 * 24 * _HOUR_MS))
-STREAMS = Topic("streams", records.Stream, _compacted())
-STREAM_STATES = Topic("stream-states", records.StreamState, _compacted())
+_BROKER_TIME = {"message_timestamp_type": "LogAppendTime"}
+STREAMS = Topic("streams", records.Stream, _compacted(**_BROKER_TIME), partitions=12)
+"""Shared by the publishers of cameras, so at most 12 share them; 12 divide evenly among 2, 3, 4 and 6."""
+STREAM_STATES = Topic("stream-states", records.StreamState, _compacted(**_BROKER_TIME))
 _OFTEN = {
     "segment_ms": str(_HOUR_MS // 6),
     "segment_bytes": str(16 << 20),
@@ -68,7 +72,9 @@ _OFTEN = {
 """For keys that are written every second: a segment is compacted only after it is closed."""
 STATISTICS = Topic("statistics", statistics.Statistics, _compacted(**_OFTEN))
 STATISTICS_EVENTS = Topic("statistics-events", statistics.StatisticsEvent, _kept(1, _HOUR_MS), keyed=True)
-STATISTICS_ROWS: Topic[bytes] = Topic("statistics-streams-changelog", bytes, _compacted(**_OFTEN), keyed=True)
+STATISTICS_ROWS = Topic(
+    "statistics-streams-changelog", statistics.StatisticsRow, _compacted(**_OFTEN), keyed=True
+)
 """The changelog of Faust's table `streams`, under the name that Faust gives it."""
 SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted() | {"message.timestamp.type": "LogAppendTime"})
 """Fingerprint (8 bytes, as on the wire) → schema JSON, so that any reader can decode any record."""

@@ -93,7 +93,7 @@ class Admin:
         new = [
             NewTopic(
                 topic.name(self._settings.prefix),
-                num_partitions=partitions if topic.per_frame or topic.keyed else 1,
+                num_partitions=partitions if topic.per_frame or topic.keyed else topic.partitions,
                 replication_factor=replication,
                 config=dict(topic.config),
             )

@@ -37,7 +37,8 @@ class Outgoing:
     topic: str
     partition: int | None
     key: bytes | None
-    value: bytes = field(repr=False)
+    value: bytes | None = field(repr=False)
+    """None forgets the key, in a compacted topic."""
 
 
 class TransactionalProducer:
@@ -69,12 +70,12 @@ class TransactionalProducer:
     def write(
         self,
         records: Sequence[Outgoing],
-        offsets: Mapping[Partition, int],
-        group: object,
+        offsets: Mapping[Partition, int] | None = None,
+        group: object = None,
         *,
         notes: Mapping[Partition, str] | None = None,
     ) -> None:
-        """One transaction: the records, then the input offsets (with their notes).
+        """One transaction: the records, then the input offsets (with their notes), if there are any.
 
         `group` says who the consumer was in its group at the poll that brought the batch; it fences zombies.
 
@@ -83,7 +84,7 @@ class TransactionalProducer:
             Fenced: the same, but another producer of this id may be at work.
         """
         try:
-            self._calls.call(lambda: self._write(records, offsets, group, notes or {}), _WRITE_LIMIT_S)
+            self._calls.call(lambda: self._write(records, offsets or {}, group, notes or {}), _WRITE_LIMIT_S)
         except Stuck:
             raise TransactionFailed(f"{self.transactional_id}: no answer in {_WRITE_LIMIT_S:.0f} s") from None
 
@@ -111,9 +112,10 @@ class TransactionalProducer:
                 raise TransactionFailed(
                     f"{len(records)} records were not acknowledged in {_CALL_TIMEOUT_S} s"
                 )
-            self._producer.send_offsets_to_transaction(
-                _client_offsets(offsets, notes), group, _CALL_TIMEOUT_S
-            )
+            if offsets:
+                self._producer.send_offsets_to_transaction(
+                    _client_offsets(offsets, notes), group, _CALL_TIMEOUT_S
+                )
             self._commit()
         except ck.KafkaException as error:
             self._give_up(error.args[0])
