@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framefuse.errors import BadInput
-from framefuse.types import Sink, SinkContext, Stage
 
-STAGES, SINKS, COMMANDS = "framefuse.stages", "framefuse.sinks", "framefuse.commands"
+if TYPE_CHECKING:
+    from framefuse.doctor.findings import Check
+    from framefuse.types import Sink, SinkContext, Stage
+
+STAGES, SINKS = "framefuse.stages", "framefuse.sinks"
+COMMANDS, CHECKS = "framefuse.commands", "framefuse.checks"
 
 
 def names(group: str) -> list[str]:
@@ -16,19 +20,21 @@ def names(group: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
-def load_stage(name: str) -> Stage[Any]:
+def load_stage(name: str) -> "Stage[Any]":
     """The stage of this name.
 
     Raises:
         BadInput: there is none.
     """
+    from framefuse.types import Stage  # heavy: `framefuse --help` has no need of it
+
     stage = _entry(STAGES, "stage", name).load()
     if not isinstance(stage, Stage):
         raise BadInput(f"entry point {name} of {STAGES} is a {type(stage).__name__}, expected a Stage")
     return stage
 
 
-def load_sink(name: str) -> Callable[[Any, SinkContext], Sink[Any]]:
+def load_sink(name: str) -> "Callable[[Any, SinkContext], Sink[Any]]":
     """The `open(settings, context)` of the sink of this name.
 
     Raises:
@@ -45,6 +51,20 @@ def load_command(name: str) -> Any:  # noqa: ANN401 - what typer makes of it is 
         BadInput: there is none.
     """
     return _entry(COMMANDS, "command", name).load()
+
+
+def load_check(name: str) -> "Check":
+    """What `framefuse doctor` looks at under this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    from framefuse.doctor.findings import Check
+
+    check = _entry(CHECKS, "check", name).load()
+    if not isinstance(check, Check):
+        raise BadInput(f"entry point {name} of {CHECKS} is a {type(check).__name__}, expected a Check")
+    return check
 
 
 def _entry(group: str, kind: str, name: str) -> EntryPoint:

@@ -1,28 +1,34 @@
-"""The root of `framefuse`: mounts every command, turns errors into messages and exit codes.
+"""The root of `framefuse`: mounts every command, ours and those that other packages bring.
 
-Exit codes: 0 done · 1 done in part (some input failed, the books do not balance) · 2 cannot be done as
-asked · 130 stopped by Ctrl-C.
+What becomes of errors, and the exit codes, is in `ending.py`.
 """
 
+import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
-from framefuse.cli import broker, dead_letters, run, topics
+from framefuse.cli import broker, dead_letters, ending, run, topics
 from framefuse.cli.audit import audit
 from framefuse.cli.demo import demo
+from framefuse.cli.doctor import doctor
 from framefuse.cli.infer import infer
 from framefuse.cli.publish import publish
 from framefuse.cli.watch import watch
-from framefuse.errors import FramefuseError
 
-EXIT_CANNOT, EXIT_INTERRUPTED = 2, 130
+_DEBUG = "--debug"
+_SHOWN_BY_TYPER: type[Exception] = next(
+    base
+    for base in typer.BadParameter.__mro__
+    if base.__name__ == "ClickException" and issubclass(base, Exception)
+)
+"""Wrong usage; of typer's own copy of click, or of click, as its version has it."""
 
 
 class Root(TyperGroup):
-    """Shows our errors as one line that says what to do; a traceback only with --debug."""
+    """Shows an error as one line that says what to do; a traceback only with --debug."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as the base class has it
         """Ours, then those that other packages bring (`framefuse.commands`)."""
@@ -32,41 +38,63 @@ class Root(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as the base class has it
         """One of ours, or what a package brings under this name, imported only now."""
+        ours = super().get_command(ctx, cmd_name)
+        if ours is not None:
+            return ours
         from framefuse import plugins
 
-        ours = super().get_command(ctx, cmd_name)
-        if ours is not None or cmd_name not in plugins.names(plugins.COMMANDS):
-            return ours
-        found = plugins.load_command(cmd_name)
-        if not isinstance(found, typer.Typer):
-            single = typer.Typer(
-                add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
-            )
-            single.command(name=cmd_name)(found)
-            found = single
-        command = typer.main.get_command(found)
+        if cmd_name not in plugins.names(plugins.COMMANDS):
+            return None
+        command = typer.main.get_command(_brought(cmd_name))
         command.name = cmd_name
         return command
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as the base class has it
+        """Take --debug wherever it stands."""
+        own = args[: args.index("--")] if "--" in args else args
+        if _DEBUG in own:
+            args = [_DEBUG, *(one for one in own if one != _DEBUG), *args[len(own) :]]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as the base class has it
         """Run the command."""
         try:
-            return super().invoke(ctx)
-        except FramefuseError as error:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a reader that went away shows itself here, not while Python ends
+        except (typer.Exit, typer.Abort, _SHOWN_BY_TYPER):
+            raise
+        except SystemExit as ended:
+            if isinstance(ended.__context__, BrokenPipeError):  # rich ends the program so
+                raise typer.Exit(ending.EXIT_PIPE_CLOSED) from None
+            raise
+        except (Exception, KeyboardInterrupt) as error:
             if ctx.params.get("debug"):
                 raise
-            Console(stderr=True, soft_wrap=True, highlight=False).print(
-                f"[bold red]error[/]: {_plain(error)}"
-            )
-            raise typer.Exit(EXIT_CANNOT) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise typer.Exit(ending.end_with(error, " ".join(sys.argv[1:]))) from None
+        return result
 
 
-def _plain(error: FramefuseError) -> str:
-    from rich.markup import escape
+def _brought(name: str) -> typer.Typer:
+    """A command of another package; one that cannot be imported says so when it is run, and in the help."""
+    from framefuse import plugins
 
-    return escape(str(error))
+    try:
+        found = plugins.load_command(name)
+    except Exception as error:  # somebody else's code, at import
+        found = _broken(name, error)
+    if isinstance(found, typer.Typer):
+        return found
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    single.command(name=name)(found)
+    return single
+
+
+def _broken(name: str, error: Exception) -> Callable[[], None]:
+    def cannot() -> None:
+        raise error
+
+    cannot.__doc__ = f"Cannot be loaded: {type(error).__name__}: {error}"
+    return cannot
 
 
 app = typer.Typer(
@@ -76,6 +104,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=ending.EXIT_CODES,
 )
 
 
@@ -90,7 +119,9 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show tracebacks and debug messages; may stand anywhere.")
+    ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -111,6 +142,8 @@ def root(
 
     [cyan]framefuse watch[/cyan] — results out
 
+    [cyan]framefuse doctor[/cyan] — whether all is well, and what mends what is not
+
     [cyan]framefuse dead-letters list[/cyan] — what no stage could use, and its way back
     """
     from framefuse import logs
@@ -125,6 +158,7 @@ app.command()(publish)
 app.add_typer(run.app, name="run")
 
 app.command()(watch)
+app.command()(doctor)
 app.command()(infer)
 app.command()(audit)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -81,6 +81,44 @@ def list_topics(as_json: AsJson = False, bootstrap: Bootstrap = None, prefix: Pr
     _show(Console(), kafka.prefix, states)
 
 
+@app.command()
+def mend(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be changed, and change nothing.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Bring back what `topics create` gives: limits, retention, timestamps; and groups that lost their log.
+
+    A group stands behind the end of its log when its topic was made anew: it is deleted, and begins at the
+    start. Stop its workers before. Says each change.
+
+    [cyan]framefuse topics mend --dry-run[/cyan]
+
+    [cyan]framefuse topics mend[/cyan]
+    """
+    from framefuse.doctor import mending
+    from framefuse.kafka import Admin
+    from framefuse.settings import KafkaSettings, load
+    from schemas.topics import ALL
+
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    admin, console = Admin(kafka), Console(soft_wrap=True, highlight=False)
+    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+    changes, groups = mending.changes(states, kafka.prefix), mending.lost_groups(kafka)
+    for change in changes:
+        console.print(f"{change.topic}: {change.name} {change.found} → {change.wanted}")
+    for group in groups:
+        console.print(f"{group}: deleted, begins at the start of its log")
+    if not changes and not groups:
+        console.print("Nothing to mend.")
+    elif dry_run:
+        console.print("Nothing was changed: that was a dry run.")
+    else:
+        mending.mend(admin, changes, groups)
+
+
 def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:
     table = Table("topic", "partitions", "kept", "record at most", box=None, header_style="dim")
     for state in states:

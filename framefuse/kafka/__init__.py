@@ -1,6 +1,6 @@
 """Kafka, and the only place that imports confluent_kafka: what it offers is ours, typed and small."""
 
-from framefuse.kafka.admin import Admin, TopicState
+from framefuse.kafka.admin import Admin, GroupState, TopicState
 from framefuse.kafka.connection import group_of, resolve_bootstrap
 from framefuse.kafka.consumer import Assignment, GroupConsumer, Overtaken
 from framefuse.kafka.group_offsets import GroupOffsets
@@ -17,6 +17,7 @@ __all__ = [
     "Fenced",
     "GroupConsumer",
     "GroupOffsets",
+    "GroupState",
     "Message",
     "Outgoing",
     "Overtaken",

@@ -9,6 +9,8 @@ from typing import Any
 import confluent_kafka as ck
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     NewPartitions,
     NewTopic,
@@ -33,6 +35,19 @@ class TopicState:
     name: str
     partitions: int
     config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """One consumer group as the broker sees it."""
+
+    members: int
+    settled: bool
+    """False while it shares out its partitions anew."""
+    topics: frozenset[str]
+    """Whose partitions its members have."""
+    clients: Sequence[str]
+    """Client id and host of each member."""
 
 
 class Admin:
@@ -155,6 +170,46 @@ class Admin:
         described = self._client.describe_consumer_groups([group], request_timeout=GROUP_TIMEOUT_S)
         return len(self._await(described)[group].members)
 
+    def groups(self, names: Sequence[str]) -> dict[str, GroupState]:
+        """Each of these consumer groups; one that is not there has no members."""
+        futures = self._client.describe_consumer_groups(list(names), request_timeout=GROUP_TIMEOUT_S)
+        found = self._await(futures)
+        return {name: _group_state(found[name]) for name in names}
+
+    def broker_settings(self) -> dict[int, Mapping[str, str]]:
+        """The settings of every broker, by its number."""
+        try:
+            brokers = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).brokers
+        except ck.KafkaException as error:
+            raise self._unavailable(error) from None
+        resources = [ConfigResource(ResourceType.BROKER, str(number)) for number in brokers]
+        found = self._await(self._client.describe_configs(resources))
+        return {
+            int(resource.name): {key: str(entry.value) for key, entry in entries.items()}
+            for resource, entries in found.items()
+        }
+
+    def set_topics(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """Set these settings of these topics, by full name; all others stay as they are."""
+        resources = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                topic,
+                incremental_configs=[
+                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                    for name, value in settings.items()
+                ],
+            )
+            for topic, settings in changes.items()
+        ]
+        if resources:
+            self._await(self._client.incremental_alter_configs(resources))
+
+    def delete_groups(self, names: Sequence[str]) -> None:
+        """Forget what these groups have committed; none may have members."""
+        if names:
+            self._await(self._client.delete_consumer_groups(list(names)))
+
     def _until_led(self, names: Sequence[str]) -> None:
         # The controller says "created"; other brokers, and leaders, know of it some tenths of a second later.
         give_up_s = time.monotonic() + REQUEST_TIMEOUT_S
@@ -192,3 +247,14 @@ class Admin:
             f"no broker answers at {self._bootstrap} ({error.args[0].str()}): "
             "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port"
         )
+
+
+def _group_state(group: Any) -> GroupState:  # noqa: ANN401 - the client's stubs do not know it
+    members = group.members
+    topics = (part.topic for member in members for part in member.assignment.topic_partitions)
+    return GroupState(
+        members=len(members),
+        settled=group.state in (ck.ConsumerGroupState.STABLE, ck.ConsumerGroupState.EMPTY),
+        topics=frozenset(topics),
+        clients=[f"{member.client_id} on {member.host.lstrip('/')}" for member in members],
+    )

@@ -18,13 +18,19 @@ class Reader:
     """Reads the given partitions from the given offsets; keeps no position on the broker."""
 
     def __init__(
-        self, settings: KafkaSettings, *, prefetch: int = 1000, client_id: str = "framefuse-reader"
+        self,
+        settings: KafkaSettings,
+        *,
+        prefetch: int = 1000,
+        fetch_bytes: int = 1 << 20,
+        client_id: str = "framefuse-reader",
     ) -> None:
         """Connect lazily.
 
         Args:
             settings: where the broker is.
             prefetch: records kept ready; small where records are large.
+            fetch_bytes: of each partition at a time; a record that is larger comes all the same.
             client_id: shown in the broker's logs and metrics.
         """
         self._consumer = ck.Consumer(
@@ -36,6 +42,7 @@ class Reader:
                 "auto.offset.reset": "earliest",
                 "queued.min.messages": prefetch,
                 "queued.max.messages.kbytes": 16384,
+                "fetch.message.max.bytes": fetch_bytes,
                 "fetch.queue.backoff.ms": 5,
                 "enable.partition.eof": False,
             }

@@ -7,22 +7,30 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Self
 
 from framefuse import plugins
-from framefuse.errors import FramefuseError
-from framefuse.kafka import Admin, GroupOffsets, Reader, group_of
-from framefuse.results.watching import StageLag
+from framefuse.errors import FramefuseError, Stop
+from framefuse.kafka import Admin, GroupOffsets, GroupState, Reader, group_of
+from framefuse.results.first_frames import FirstFrames
+from framefuse.results.recent_errors import RecentError, RecentErrors
+from framefuse.results.stream_states import StreamStates
+from framefuse.results.stream_statistics import StreamStatistics, stale
+from framefuse.results.watching import Rate, StageLag
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import NotARecord, SchemaBook
 from schemas.heads import FusedHead, decode_head
+from schemas.records import StreamState
+from schemas.statistics import Statistics
 from schemas.topics import FRAMES, FUSED
 
 log = logging.getLogger("framefuse.standing")
 _EVERY_S = 1.0
+_SILENT_AFTER_S = 2.5
 _TAIL_RECORDS = 16
 _TAIL_PATIENCE_S = 2.0
 
@@ -34,18 +42,33 @@ class Standing:
     frames: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """First and next offset of each partition of `frames`."""
     stages: Sequence[StageLag] = ()
+    states: Mapping[str, StreamState] = field(default_factory=dict)
+    """What the publisher of each stream said last."""
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+    """Of each stream, from the stage `statistics`; without those it has not told of for long."""
+    errors: Sequence[RecentError] = ()
+    """The last dead letters, newest first."""
     trouble: str = ""
     """Why the rest may be old; empty when it is not."""
 
 
 class StandingWatch:
-    """Looks every second, in a thread of its own; `latest` is what it saw last. A context manager."""
+    """Looks every second, in a thread of its own; a context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self.latest = Standing()
         self._settings = settings
+        self._seen, self._seen_s = Standing(), time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="framefuse-standing", daemon=True)
+
+    @property
+    def latest(self) -> Standing:
+        """What was seen last; with its age as the trouble, when the broker has not answered since."""
+        seen, silent_s = self._seen, time.monotonic() - self._seen_s
+        if silent_s <= _SILENT_AFTER_S:
+            return seen
+        why = seen.trouble or "the broker does not answer"
+        return replace(seen, trouble=f"{why} · nothing new for {silent_s:.0f} s")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -60,9 +83,10 @@ class StandingWatch:
         while not self._stop.is_set():
             try:
                 look = look or Look(self._settings)
-                self.latest = look.take()
+                self._seen = look.take()
+                self._seen_s = time.monotonic()
             except FramefuseError as error:
-                self.latest = Standing(self.latest.frames, self.latest.stages, str(error))
+                self._seen = replace(self._seen, trouble=str(error))
                 if look is not None:
                     look.close()
                     look = None  # a client that lost its broker may stay lost
@@ -79,15 +103,25 @@ class Look:
 
         Raises:
             BrokerUnavailable: no broker is set or running.
+            Retry, Stop: it does not answer, or topics are missing.
         """
         self._settings = settings
         self._admin = Admin(settings)
+        self._admin.partition_count(FRAMES.name(settings.prefix))
         self._sources = {name: _sources(name, settings.prefix) for name in plugins.names(plugins.STAGES)}
-        self._groups = {
-            name: GroupOffsets(settings, group_of(settings, name))
-            for name, topics in self._sources.items()
-            if topics
-        }
+        self._rates: dict[str, Rate] = {}
+        with ExitStack() as opened:
+            self._groups = {
+                name: opened.enter_context(GroupOffsets(settings, group_of(settings, name)))
+                for name, topics in self._sources.items()
+                if topics
+            }
+            self._states = opened.enter_context(StreamStates(settings))
+            self._errors = opened.enter_context(RecentErrors(settings))
+            self._statistics = _statistics(settings, opened)
+            self._first_frames = FirstFrames(settings)
+            opened.callback(self._first_frames.close)
+            self._open = opened.pop_all()
 
     def take(self) -> Standing:
         """Ask the broker.
@@ -99,27 +133,60 @@ class Look:
         topics = {frames, *(topic for topics in self._sources.values() for topic in topics)}
         ends = {topic: self._admin.end_offsets(topic) for topic in topics}
         starts = {topic: self._admin.start_offsets(topic) for topic in topics}
-        stages = [self._stage(name, starts, ends) for name in self._groups]
+        groups = self._admin.groups([group_of(self._settings, name) for name in self._groups])
+        stages = [
+            self._stage(name, groups[group_of(self._settings, name)], starts, ends) for name in self._groups
+        ]
         bounds = {number: (starts[frames][number], end) for number, end in ends[frames].items()}
-        return Standing(bounds, sorted(stages, key=_by_flow))
+        now = datetime.now(UTC)
+        told = self._statistics.read() if self._statistics else ()
+        return Standing(
+            bounds,
+            sorted(stages, key=_by_flow),
+            self._states.read(),
+            {one.stream_id: one for one in told if not stale(one, now)},
+            self._errors.read(),
+        )
 
     def close(self) -> None:
         """Disconnect."""
-        for group in self._groups.values():
-            group.close()
+        self._open.close()
 
-    def _stage(
-        self, name: str, starts: Mapping[str, Mapping[int, int]], ends: Mapping[str, Mapping[int, int]]
-    ) -> StageLag:
-        behind: list[int] = []
-        for topic in self._sources[name]:
-            committed = self._groups[name].committed(topic, ends[topic])
-            if committed:
-                lags = (end - committed.get(part, starts[topic][part]) for part, end in ends[topic].items())
-                behind.append(sum(max(0, lag) for lag in lags))
-        workers = self._admin.group_members(group_of(self._settings, name))
-        before_outcome = FUSED.name(self._settings.prefix) not in self._sources[name]
-        return StageLag(name, workers, max(behind, default=None), before_outcome)
+    def _stage(self, name: str, group: GroupState, starts: "Offsets", ends: "Offsets") -> StageLag:
+        committed = {topic: self._groups[name].committed(topic, ends[topic]) for topic in self._sources[name]}
+        behind = [
+            sum(max(0, end - at.get(part, starts[topic][part])) for part, end in ends[topic].items())
+            for topic, at in committed.items()
+            if at
+        ]
+        fused, frames = FUSED.name(self._settings.prefix), FRAMES.name(self._settings.prefix)
+        return StageLag(
+            name,
+            group.members,
+            max(behind, default=None),
+            before_outcome=fused not in committed,
+            first_frames=self._first(committed, ends) if list(committed) == [fused] else None,
+            per_second=self._rate(name, committed[frames]) if list(committed) == [frames] else None,
+            settled=group.settled,
+            beyond_the_end=any(
+                at > ends[topic].get(part, at) for topic, ats in committed.items() for part, at in ats.items()
+            ),
+            strangers=() if group.topics <= committed.keys() else group.clients,
+        )
+
+    def _first(self, committed: "Offsets", ends: "Offsets") -> Mapping[int, int]:
+        """Where a stage that reads outcomes stands, in frames."""
+        at = {Partition(topic, part): at for topic, ats in committed.items() for part, at in ats.items()}
+        end = {Partition(topic, part): at for topic, ats in ends.items() for part, at in ats.items()}
+        return self._first_frames.after(at, end)
+
+    def _rate(self, name: str, committed: Mapping[int, int]) -> float | None:
+        """Frames a second of a stage whose input has a record at every offset."""
+        return self._rates.setdefault(name, Rate()).add(committed, time.monotonic())
+
+
+Offsets = Mapping[str, Mapping[int, int]]
+"""By topic and partition."""
 
 
 def frames_to_come(settings: KafkaSettings) -> dict[int, int]:
@@ -154,6 +221,14 @@ def _sources(name: str, prefix: str) -> list[str]:
     except (ImportError, FramefuseError) as error:
         log.info("stage %s is left out: %s", name, error)
         return []
+
+
+def _statistics(settings: KafkaSettings, opened: ExitStack) -> StreamStatistics | None:
+    """None where the topics are of a version that had no such topic: each stream is counted here then."""
+    try:
+        return opened.enter_context(StreamStatistics(settings))
+    except Stop:
+        return None
 
 
 def _by_flow(lag: StageLag) -> tuple[int, str]:

@@ -27,6 +27,35 @@ class StageLag:
     """Offsets it has not read; None before it ever committed."""
     before_outcome: bool
     """It works on frames that have no outcome yet: it is never behind by more frames than are in flight."""
+    first_frames: Mapping[int, int] | None = None
+    """By partition, the first frame whose outcome it has not read, for a stage that reads outcomes."""
+    per_second: float | None = None
+    """Frames lately; None where it cannot be told."""
+    settled: bool = True
+    """Its group is not sharing out its partitions just now."""
+    beyond_the_end: bool = False
+    """It has committed an offset that its topic does not reach: the topic was made anew."""
+    strangers: Sequence[str] = ()
+    """Members of its group that read something else."""
+
+
+class Rate:
+    """How fast committed offsets move, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+        self._partitions: frozenset[int] = frozenset()
+
+    def add(self, committed: Mapping[int, int], now_s: float) -> float | None:
+        """Take a look at them; offsets a second, None before there were two looks."""
+        if self._partitions != committed.keys():  # a partition more is no progress
+            self._partitions = frozenset(committed)
+            self._seen.clear()
+        self._seen.append((now_s, sum(committed.values())))
+        while now_s - self._seen[0][0] > RATE_WINDOW.total_seconds() and len(self._seen) > 2:
+            self._seen.popleft()
+        (first_s, first), (_, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (now_s - first_s) if now_s > first_s else None
 
 
 @dataclass(slots=True)
@@ -114,6 +143,22 @@ class Watch:
         """
         in_flight = sum(max(0, end - self._next.get(part, first)) for part, (first, end) in bounds.items())
         return self._tally.ledger(self._records + in_flight, in_flight)
+
+    def behind(self, lag: StageLag, in_flight: int) -> int | None:
+        """Frames that a stage is behind; None before it ever committed.
+
+        Args:
+            lag: of the stage.
+            in_flight: frames that have no outcome yet.
+        """
+        if lag.behind is None:
+            return None
+        if lag.before_outcome:
+            # Offsets of topics written in transactions count their markers too.
+            return min(lag.behind, in_flight)
+        if lag.first_frames is None:
+            return lag.behind
+        return sum(max(0, self._next.get(part, 0) - frame) for part, frame in lag.first_frames.items())
 
     def by_name(self) -> Sequence[StreamWatch]:
         """The streams in order of their names; frames that nobody could read come last."""

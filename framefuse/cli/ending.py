@@ -1,0 +1,58 @@
+"""How a command ends when it cannot go on: one line that says what to do, and an exit code.
+
+The exit codes of every command are in `EXIT_CODES`, which `framefuse --help` ends with.
+"""
+
+import errno
+import os
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+
+from framefuse.cli.signals import EXIT_INTERRUPTED
+from framefuse.errors import FramefuseError
+
+EXIT_CANNOT, EXIT_BUG, EXIT_PIPE_CLOSED = 2, 70, 141
+
+EXIT_CODES = (
+    "[bold]Exit codes[/bold]: 0 done · 1 done in part, or what was asked about is not well · 2 cannot be "
+    "done as asked · 3 the broker does not run (broker status) · 70 a bug, please report it · 130 Ctrl-C · "
+    "141 the reader of a pipe went away"
+)
+
+
+def end_with(error: BaseException, command: str) -> int:
+    """Say what went wrong, on stderr, without a traceback; the exit code.
+
+    Args:
+        error: that ended the command.
+        command: as it was typed, without the program's name.
+    """
+    match error:
+        case KeyboardInterrupt():
+            return EXIT_INTERRUPTED
+        case OSError() if error.errno == errno.EPIPE:
+            leave_pipe()
+            return EXIT_PIPE_CLOSED
+        case FramefuseError():
+            _say("error", str(error))
+            return EXIT_CANNOT
+        case OSError() if error.strerror:
+            _say("error", f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+            return EXIT_CANNOT
+        case _:
+            _say("bug", f"{type(error).__name__}: {error}")
+            _say("", f"That is a mistake in framefuse. 'framefuse --debug {command}' shows where it is.")
+            return EXIT_BUG
+
+
+def leave_pipe() -> None:
+    """Nobody reads any more: what is still in our buffers goes nowhere, without a word."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _say(head: str, text: str) -> None:
+    mark = f"[bold red]{head}[/]: " if head else ""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{mark}{escape(text)}")

@@ -1,0 +1,52 @@
+"""Room for what the broker of this machine writes."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from framefuse.broker import default_data_dir
+from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
+
+_SUBJECT = "disk"
+_GIB = 1 << 30
+LEAST_BYTES, COMFORTABLE_BYTES = 1 * _GIB, 8 * _GIB
+"""The default of four partitions keeps up to 8 GiB of frames."""
+_ELSEWHERE = "framefuse broker up --data FOLDER"
+
+
+def look(scene: Scene) -> Sequence[Finding]:
+    """The folder of the embedded broker, or this one where the broker is elsewhere."""
+    folder = default_data_dir() if scene.kafka.bootstrap is None else Path.cwd()
+    free = shutil.disk_usage(_nearest(folder)).free
+    return [judge(folder, free, _used(folder / "log") if scene.kafka.bootstrap is None else 0)]
+
+
+def judge(folder: Path, free_bytes: int, log_bytes: int) -> Finding:
+    """Whether the log can grow as it may."""
+    held = f", the log holds {log_bytes / _GIB:.1f} GiB" if log_bytes else ""
+    text = f"{free_bytes / _GIB:.1f} GiB free for {folder}{held}"
+    if free_bytes < LEAST_BYTES:
+        return problem(_SUBJECT, f"{text}: the broker stops where its disk is full", _ELSEWHERE)
+    if free_bytes + log_bytes < COMFORTABLE_BYTES:
+        return warning(_SUBJECT, f"{text}: frames of four partitions may take 8 GiB", _ELSEWHERE)
+    return ok(_SUBJECT, text)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that exists."""
+    return next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+
+
+def _used(folder: Path) -> int:
+    """Bytes really taken: Kafka reserves room for its indexes beforehand, as holes."""
+    return sum(_taken(path) for path in folder.rglob("*"))
+
+
+def _taken(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:  # a segment that retention removed meanwhile
+        return 0
+
+
+CHECK = Check(_SUBJECT, look)

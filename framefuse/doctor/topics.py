@@ -1,0 +1,115 @@
+"""The topics: whether all are there, with the same partition count, limits and times that fit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
+from framefuse.kafka import Admin, TopicState
+from schemas.topics import ALL, FRAMES, Topic
+
+_SHORTEST_MS = 600_000
+_CREATE, _MEND = "framefuse topics create", "framefuse topics mend"
+_COMPACT = "compact"
+
+There = Sequence[tuple[Topic[Any], TopicState]]
+"""The topics of a pipeline that are on the broker: as they should be, and as they are."""
+
+
+def look(scene: Scene) -> Sequence[Finding]:
+    """Ask, then judge."""
+    prefix, admin = scene.kafka.prefix, Admin(scene.kafka)
+    counts = admin.partition_counts()
+    names = {topic.name(prefix): topic for topic in ALL}
+    states = {state.name: state for state in admin.topic_states([*names])}
+    there = [(topic, states[name]) for name, topic in names.items() if name in states]
+    missing = [name for name in names if name not in states]
+    return [
+        present(missing, prefix, other_prefixes(counts, prefix)),
+        *([partitions(there)] if there else []),
+        *([limits(there), retention(there), timestamps(there)] if there else []),
+    ]
+
+
+def other_prefixes(counts: Mapping[str, int], prefix: str) -> list[str]:
+    """Prefixes under which the broker holds pipelines beside this one."""
+    found = [name.removesuffix(f".{FRAMES.suffix}") for name in counts if name.endswith(f".{FRAMES.suffix}")]
+    return sorted(one for one in found if one != prefix)
+
+
+def present(missing: Sequence[str], prefix: str, others: Sequence[str]) -> Finding:
+    """Whether all are there."""
+    if not missing:
+        return ok("topics", f"all {len(ALL)} of {prefix} are there")
+    hint = f"; there are pipelines under the prefix {', '.join(others[:3])}" if others else ""
+    count = "no topic" if len(missing) == len(ALL) else f"missing: {', '.join(missing)}"
+    text = f"{count} of {prefix}{hint}" if len(missing) == len(ALL) else f"{count}{hint}"
+    return problem("topics", text, f"{_CREATE} --prefix {prefix}" if others else _CREATE)
+
+
+def partitions(there: There) -> Finding:
+    """Whether those with one record a frame have the same count."""
+    counts = {topic.suffix: state.partitions for topic, state in there if topic.per_frame}
+    if len(set(counts.values())) == 1:
+        return ok("partition counts", f"{next(iter(counts.values()))} each: {', '.join(counts)}")
+    text = "they differ: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+    return problem("partition counts", text, _CREATE)
+
+
+def limits(there: There) -> Finding:
+    """Whether the largest record of each fits."""
+    key = "max.message.bytes"
+    small = [
+        f"{topic.suffix} takes {_mib(state.config[key])}, its records need {_mib(topic.config[key])}"
+        for topic, state in there
+        if int(state.config[key]) < int(topic.config[key])
+    ]
+    if small:
+        return problem("limits", "; ".join(small), _MEND)
+    return ok("limits", "every topic takes its largest record")
+
+
+def retention(there: There) -> Finding:
+    """Whether records stay until every stage has read them, and are removed after."""
+    wrong, short = [], []
+    for topic, state in there:
+        wanted, policy = topic.config["cleanup.policy"], state.config["cleanup.policy"]
+        if policy != wanted:
+            wrong.append(f"{topic.suffix} has cleanup.policy={policy}, expected {wanted}")
+            continue
+        kept_ms = int(state.config["retention.ms"])
+        if wanted == _COMPACT or kept_ms < 0:
+            continue
+        if kept_ms < _SHORTEST_MS:
+            wrong.append(f"{topic.suffix} keeps {_minutes(kept_ms)}, less than workers may be away")
+        elif kept_ms < int(topic.config["retention.ms"]):
+            short.append(f"{topic.suffix} keeps {_minutes(kept_ms)}")
+    if wrong:
+        return problem("retention", "; ".join(wrong), _MEND)
+    if short:
+        text = f"shorter than by default: {', '.join(short)}; what stages do not read in time is lost"
+        return warning("retention", text, _MEND)
+    kept = {topic.suffix: int(state.config["retention.ms"]) for topic, state in there}
+    return ok("retention", f"frames {_minutes(kept.get(FRAMES.suffix, -1))}, results at least as by default")
+
+
+def timestamps(there: There) -> Finding:
+    """Whether the broker's clock dates frames: the age of a frame is counted from it."""
+    key = "message.timestamp.type"
+    found = {topic.suffix: state.config[key] for topic, state in there}.get(FRAMES.suffix, "")
+    if found and found != FRAMES.config[key]:
+        return problem("timestamps", f"frames has {key}={found}, expected {FRAMES.config[key]}", _MEND)
+    return ok("timestamps", "the broker's clock dates every frame")
+
+
+def _mib(size: str) -> str:
+    return f"{int(size) / (1 << 20):.3g} MiB"
+
+
+def _minutes(milliseconds: int) -> str:
+    if milliseconds < 0:
+        return "for ever"
+    hours = milliseconds / 3_600_000
+    return f"{hours:g} h" if hours >= 1 else f"{milliseconds / 60_000:g} min"
+
+
+CHECK = Check("topics", look, needs_broker=True)
