@@ -11,6 +11,7 @@
     └── Stop                    this process cannot do its job: exit, and say how to mend it
         ├── BadInput            what the user gave cannot be used
         ├── BrokerUnavailable
+        ├── AccessDenied        the broker does not know us, or we lack a right
         ├── PartitionCountMismatch
         ├── ModelUnusable
         └── ProviderUnavailable
@@ -66,6 +67,10 @@ class BadInput(Stop):
 
 class BrokerUnavailable(Stop):
     """No broker answers at the given address."""
+
+
+class AccessDenied(Stop):
+    """The broker does not take us for who we say we are, or denies us a right; the message says which."""
 
 
 class PartitionCountMismatch(Stop):

@@ -6,10 +6,10 @@
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -26,7 +26,9 @@ SETTINGS_FILE = Path("framefuse.yaml")
 class _FileSettings(BaseSettings):
     """Environment over file over defaults; flags are passed to `load`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="FRAMEFUSE_")
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_prefix="FRAMEFUSE_", hide_input_in_errors=True
+    )
     section: ClassVar[str | None] = None
 
     @classmethod
@@ -56,13 +58,55 @@ def _section(name: str | None) -> dict[str, Any]:
         ) from None
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Protocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper, str)]
+Mechanism = Annotated[
+    Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"], BeforeValidator(_upper, str)
+]
+
+
 class KafkaSettings(_FileSettings):
-    """Where the topics are."""
+    """Where the topics are, and who we are there.
+
+    What belongs together is checked where a client is made (`framefuse.kafka.security`); nothing but these
+    settings reaches the client library. Secrets have no flags: a process's arguments are for all to read.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     bootstrap: str | None = Field(
-        None, description="host:port of a broker; without it, the one `framefuse broker up` started."
+        default=None, description="host:port of a broker; without it, the one `framefuse broker up` started."
     )
-    prefix: str = Field(DEFAULT_PREFIX, description="First part of every topic and group name.")
+    prefix: str = Field(default=DEFAULT_PREFIX, description="First part of every topic and group name.")
+
+    security_protocol: Protocol = Field(default="PLAINTEXT", description="How to speak to the broker.")
+    allow_plaintext: bool = Field(
+        default=False, description="Without TLS to a broker that is not on this machine."
+    )
+    ssl_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the broker; the system's by default.",
+    )
+    ssl_certificate: Path | None = Field(default=None, description="PEM file of our own certificate.")
+    ssl_key: Path | None = Field(default=None, description="PEM file of its key.")
+    ssl_key_password: SecretStr | None = Field(default=None, description="Of that key.")
+    ssl_key_password_file: Path | None = Field(
+        default=None, description="File with the password of that key."
+    )
+
+    sasl_mechanism: Mechanism | None = Field(default=None, description="How we say who we are.")
+    username: str | None = Field(default=None, description="For PLAIN and SCRAM.")
+    password: SecretStr | None = Field(default=None, description="For PLAIN and SCRAM.")
+    password_file: Path | None = Field(default=None, description="File with that password.")
+    oauth_token_url: str | None = Field(default=None, description="For OAUTHBEARER: who gives tokens (OIDC).")
+    oauth_client_id: str | None = Field(default=None, description="Who we are there.")
+    oauth_client_secret: SecretStr | None = Field(default=None, description="Our secret there.")
+    oauth_client_secret_file: Path | None = Field(default=None, description="File with that secret.")
+    oauth_scope: str | None = Field(default=None, description="What to ask a token for.")
+    oauth_ca: Path | None = Field(default=None, description="PEM file of who may sign the giver of tokens.")
 
     @field_validator("prefix")
     @classmethod

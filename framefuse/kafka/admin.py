@@ -18,13 +18,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from framefuse.errors import BrokerUnavailable, PartitionCountMismatch, Retry, Stop
-from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
+from framefuse.errors import AccessDenied, BrokerUnavailable, PartitionCountMismatch, Retry, Stop
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config, resolve_security
 from framefuse.kafka.group_offsets import GroupOffsets
+from framefuse.kafka.refusals import denied, is_unknown, lacks_right, not_believed
 from framefuse.settings import KafkaSettings
 from schemas.topics import ALL, Topic
 
 GROUP_TIMEOUT_S = 3.0
+_TRIES_S = (1.0, 2.0, REQUEST_TIMEOUT_S - 3.0)
+"""Short at first: a wrong password is known at once, but told only between two tries."""
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -56,17 +59,27 @@ class Admin:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._bootstrap = client_config(settings, "framefuse-admin")["bootstrap.servers"]
-        config = client_config(settings, "framefuse-admin")
+        self._trouble: ck.KafkaError | None = None
+        config = client_config(settings, "framefuse-admin") | {"error_cb": self._heard}
         del config["message.max.bytes"]
         self._client = AdminClient(config)
 
     def partition_counts(self) -> dict[str, int]:
-        """Partition count of every topic on the broker, by full name."""
-        try:
-            topics = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-        except ck.KafkaException as error:
-            raise self._unavailable(error) from None
-        return {name: len(topic.partitions) for name, topic in topics.items()}
+        """Partition count of every topic on the broker that we may see, by full name.
+
+        Raises:
+            AccessDenied: broker and client do not believe each other who they are.
+        """
+        for timeout_s in _TRIES_S:
+            try:
+                topics = self._client.list_topics(timeout=timeout_s).topics
+                return {name: len(topic.partitions) for name, topic in topics.items()}
+            except ck.KafkaException as error:
+                failed = error
+            self._client.poll(0)
+            if self._trouble is not None and is_unknown(self._trouble):
+                raise not_believed(self._settings, self._trouble, self._bootstrap)
+        raise self._unavailable(failed)
 
     def partition_count(self, topic: str) -> int:
         """Partition count of one topic.
@@ -76,7 +89,7 @@ class Admin:
         """
         counts = self.partition_counts()
         if topic not in counts:
-            raise Stop(f"no topic {topic} on {self._bootstrap}: run 'framefuse topics create'")
+            raise self._missing(topic)
         return counts[topic]
 
     def check_partitions(self) -> int:
@@ -90,7 +103,7 @@ class Admin:
         per_frame = [topic.name(self._settings.prefix) for topic in ALL if topic.per_frame]
         for name in per_frame:
             if name not in counts:
-                raise Stop(f"no topic {name} on {self._bootstrap}: run 'framefuse topics create'")
+                raise self._missing(name)
         frames = counts[per_frame[0]]
         for name in per_frame[1:]:
             if counts[name] != frames:
@@ -120,14 +133,21 @@ class Admin:
             self._until_led([topic.topic for topic in new])
         return [topic.topic for topic in new]
 
-    def level_partitions(self) -> dict[str, int]:
+    def level_partitions(self, at_least: int = 1) -> dict[str, int]:
         """Give every topic of one record a frame as many partitions as the one with most; what has grown.
 
-        `frames` last: no frame may sit on a partition that the topics derived from it do not have.
+        `frames` last: no frame may sit on a partition that the topics derived from it do not have. Safe
+        beside a running pipeline: the join pauses a partition of which it owns one side only.
+
+        Raises:
+            Stop: a topic is missing.
         """
         counts = self.partition_counts()
         names = [topic.name(self._settings.prefix) for topic in ALL if topic.per_frame]
-        wanted = max(counts[name] for name in names)
+        for name in names:
+            if name not in counts:
+                raise self._missing(name)
+        wanted = max(at_least, *(counts[name] for name in names))
         grown = {name: wanted for name in reversed(names) if counts[name] < wanted}
         for name in grown:
             self._await(self._client.create_partitions([NewPartitions(name, wanted)]))
@@ -230,10 +250,27 @@ class Admin:
         )
         return {part.partition: info.offset for part, info in answer.items()}
 
+    def _missing(self, topic: str) -> Stop:
+        """Why a topic is not among those that we see: it is not there, or we may not see it."""
+        try:
+            self._await(self._client.describe_topics(ck.TopicCollection([topic])))
+        except AccessDenied as error:
+            return error
+        except Stop:
+            pass
+        return Stop(f"no topic {topic} on {self._bootstrap}: run 'framefuse topics create'")
+
+    def _heard(self, error: ck.KafkaError) -> None:
+        """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""
+        if self._trouble is None or not is_unknown(self._trouble):
+            self._trouble = error
+
     def _await(self, futures: Mapping[Any, "Future[Any]"]) -> dict[Any, Any]:
         try:
             return {key: future.result(timeout=30.0) for key, future in futures.items()}
         except ck.KafkaException as error:
+            if lacks_right(error.args[0]):
+                raise denied(self._settings, error.args[0], "see or change") from None
             if error.args[0].code() in (ck.KafkaError._TRANSPORT, ck.KafkaError._TIMED_OUT):
                 raise self._unavailable(error) from None
             if error.args[0].retriable():
@@ -243,9 +280,12 @@ class Admin:
             raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s") from None
 
     def _unavailable(self, error: ck.KafkaException) -> BrokerUnavailable:
+        security = resolve_security(self._settings)
+        unused = f", so {' and '.join(security.unused)} did nothing" if security.unused else ""
         return BrokerUnavailable(
             f"no broker answers at {self._bootstrap} ({error.args[0].str()}): "
-            "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port"
+            "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port; "
+            f"tried was FRAMEFUSE_SECURITY_PROTOCOL={security.protocol}{unused}"
         )
 
 

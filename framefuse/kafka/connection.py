@@ -1,4 +1,4 @@
-"""How every client reaches the broker: address, common settings, logging, names of groups."""
+"""How every client reaches the broker: address, common settings, security, logging, names of groups."""
 
 import logging
 import time
@@ -8,24 +8,17 @@ from typing import Any
 import confluent_kafka as ck
 import platformdirs
 
-from framefuse.errors import BrokerUnavailable
+from framefuse.errors import BadInput, BrokerUnavailable
+from framefuse.kafka.security import Security, security_of
 from framefuse.settings import KafkaSettings
 
 log = logging.getLogger("framefuse.kafka")
 MESSAGE_LIMIT_BYTES = 8 << 20
 REQUEST_TIMEOUT_S = 10.0
+METADATA_REFRESH_S = 15
 _TELL_INTERVAL_S = 30.0
 
 Config = dict[str, Any]
-REFUSED = frozenset(
-    {
-        ck.KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        ck.KafkaError.GROUP_AUTHORIZATION_FAILED,
-        ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        ck.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-"""The broker's answers to a user who lacks a right."""
 
 
 def group_of(settings: KafkaSettings, stage: str) -> str:
@@ -38,9 +31,15 @@ def resolve_bootstrap(settings: KafkaSettings) -> str:
 
     Raises:
         BrokerUnavailable: neither is there.
+        BadInput: TLS or a login was asked for, and no broker that could have them.
     """
     if settings.bootstrap:
         return settings.bootstrap
+    if settings.security_protocol != "PLAINTEXT":
+        raise BadInput(
+            f"FRAMEFUSE_SECURITY_PROTOCOL is {settings.security_protocol}, FRAMEFUSE_BOOTSTRAP is missing: "
+            "the broker of 'framefuse broker up' speaks PLAINTEXT, on this machine only"
+        )
     from framefuse.broker import running_bootstrap
 
     found = running_bootstrap()
@@ -52,10 +51,24 @@ def resolve_bootstrap(settings: KafkaSettings) -> str:
     return found
 
 
+def resolve_security(settings: KafkaSettings) -> Security:
+    """Who we are and how we speak to that broker.
+
+    Raises:
+        BrokerUnavailable, BadInput: as `resolve_bootstrap` and `security_of`.
+    """
+    return security_of(settings, resolve_bootstrap(settings))
+
+
 def client_config(settings: KafkaSettings, client_id: str) -> Config:
-    """What every client has in common."""
+    """What every client has in common; nothing else makes the configuration of one.
+
+    Raises:
+        BrokerUnavailable, BadInput: as `resolve_bootstrap` and `security_of`.
+    """
     return {
         "bootstrap.servers": resolve_bootstrap(settings),
+        **resolve_security(settings).properties(),
         "client.id": client_id,
         "error_cb": _on_error,
         "logger": logging.getLogger("framefuse.librdkafka"),
@@ -64,6 +77,8 @@ def client_config(settings: KafkaSettings, client_id: str) -> Config:
         "reconnect.backoff.max.ms": 2000,
         # A topic that is being made is unknown for a moment; ours say so after this long.
         "topic.metadata.propagation.max.ms": 5000,
+        # So long until a running client notices that topics have grown; the default is 5 minutes.
+        "topic.metadata.refresh.interval.ms": METADATA_REFRESH_S * 1000,
     }
 
 

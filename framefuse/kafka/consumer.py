@@ -14,8 +14,9 @@ from typing import cast
 import confluent_kafka as ck
 
 from framefuse.errors import BrokerUnavailable, Retry, Stop
-from framefuse.kafka.connection import REFUSED, REQUEST_TIMEOUT_S, client_config
+from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
 from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
+from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -57,7 +58,7 @@ class GroupConsumer:
         on_overtaken: Callable[[Overtaken], None],
         prefetch_records: int = 10,
     ) -> None:
-        self.group = group
+        self.group, self._settings = group, settings
         self._on_assigned, self._on_revoked, self._on_overtaken = on_assigned, on_revoked, on_overtaken
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
@@ -169,7 +170,7 @@ class GroupConsumer:
         try:
             for part in self._consumer.commit(offsets=parts, asynchronous=False) or []:
                 if part.error is not None:
-                    self._refuse(part.error)
+                    self._refuse(part.error, part.topic)
                     raise Retry(f"commit of {part.topic}-{part.partition}: {part.error.str()}")
         except ck.KafkaException as error:
             self._refuse(error.args[0])
@@ -252,7 +253,7 @@ class GroupConsumer:
 
     def _serve_error(self, raw: RawMessage) -> None:
         error = raw.error()
-        self._refuse(error)
+        self._refuse(error, raw.topic())
         if error.code() == ck.KafkaError._AUTO_OFFSET_RESET:
             self._serve_overtaken(Partition(raw.topic(), raw.partition()))
         elif error.fatal():
@@ -262,10 +263,10 @@ class GroupConsumer:
         else:
             log.warning("%s: %s", self.group, error.str())
 
-    def _refuse(self, error: RawError) -> None:
+    def _refuse(self, error: RawError, topic: str | None = None) -> None:
         """Stop on what no waiting mends."""
-        if error.code() in REFUSED:
-            raise Stop(f"{self.group}: {error.str()}: give this user the rights, see docs/security.md")
+        if lacks_right(error):
+            raise denied(self._settings, error, "read", topic=topic, group=self.group)
 
     def _serve_overtaken(self, part: Partition) -> None:
         if part not in self._next:

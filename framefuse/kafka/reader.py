@@ -92,6 +92,20 @@ class Reader:
             raise Retry(f"looking for {moment} in {topic}: {error.args[0].str()}") from None
         return ends | {Partition(topic, part.partition): part.offset for part in found if part.offset >= 0}
 
+    def follow(self, topic: str) -> None:
+        """Also read the partitions that the topic has gained since, from their first record.
+
+        A broker that does not answer within a second is asked again another time.
+        """
+        try:
+            numbers = self._consumer.list_topics(topic, timeout=1.0).topics[topic].partitions
+        except ck.KafkaException:
+            return
+        there = {part.partition for part in self._consumer.assignment() if part.topic == topic}
+        self._consumer.incremental_assign(
+            [ck.TopicPartition(topic, new, ck.OFFSET_BEGINNING) for new in numbers if new not in there]
+        )
+
     def poll(self, timeout_s: float, limit: int = 500) -> Sequence[Message]:
         """Up to `limit` records, waiting at most `timeout_s` for the first."""
         raws = _available(self._consumer, timeout_s, limit)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import confluent_kafka as ck
 
-from framefuse.errors import BrokerUnavailable, Retry, Stop
+from framefuse.errors import BrokerUnavailable, Retry
 from framefuse.kafka.abandonable import Abandonable, Stuck
-from framefuse.kafka.connection import REFUSED, producer_config
+from framefuse.kafka.connection import producer_config
+from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -49,8 +50,9 @@ class TransactionalProducer:
 
         Raises:
             BrokerUnavailable: no broker answered in 30 s.
+            AccessDenied: this user may not use the id.
         """
-        self.transactional_id = transactional_id
+        self.transactional_id, self._settings = transactional_id, settings
         self._calls = Abandonable(f"{transactional_id} transactions")
         self._producer = ck.Producer(
             producer_config(settings, transactional_id)
@@ -63,6 +65,7 @@ class TransactionalProducer:
         try:
             self._producer.init_transactions(30.0)
         except ck.KafkaException as error:
+            self._refuse(error.args[0])
             raise BrokerUnavailable(
                 f"cannot start transactions as {transactional_id}: {error.args[0].str()}"
             ) from None
@@ -143,14 +146,16 @@ class TransactionalProducer:
 
     def _give_up(self, error: ck.KafkaError) -> None:
         """Abort, and raise what the caller must do next."""
-        if error.code() in REFUSED:
-            raise Stop(
-                f"{self.transactional_id}: {error.str()}: give this user the rights, see docs/security.md"
-            ) from None
+        self._refuse(error)
         if error.fatal() or error.code() in (ck.KafkaError._FENCED, ck.KafkaError.PRODUCER_FENCED):
             raise Fenced(f"{self.transactional_id}: {error.str()}") from None
         self._abort()
         raise TransactionFailed(f"{self.transactional_id}: {error.str()}") from None
+
+    def _refuse(self, error: ck.KafkaError) -> None:
+        """Stop on what no waiting mends."""
+        if lacks_right(error):
+            raise denied(self._settings, error, "write", writer=self.transactional_id) from None
 
     def _abort(self) -> None:
         try:
