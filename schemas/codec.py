@@ -34,6 +34,7 @@ SCHEMA_FILES: Mapping[Any, str] = {
     records.StreamState: "stream_state",
     statistics.Statistics: "statistics",
     statistics.StatisticsEvent: "statistics_event",
+    statistics.StatisticsRow: "statistics_row",
 }
 
 

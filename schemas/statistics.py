@@ -5,10 +5,10 @@ The twins of `schemas/statistics*.avsc`, field for field. Knows no Avro and no K
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from schemas.records import Derived, FrameRef, Outcome
+from schemas.records import FrameRef, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class LabelCount:
     last_minute: int
 
 
-@dataclass(frozen=True, slots=True)
-class LastFrame:
-    """The last frame of a stream in the order (run_id, sequence, attempt)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedFrame:
+    """A frame, and how it ended."""
 
     frame_id: str
     run_id: str
@@ -58,17 +58,58 @@ class Statistics:
     labels: tuple[LabelCount, ...] = ()
     nearest: Nearest | None = None
     nearest_last_minute: Nearest | None = None
-    last: LastFrame
+    last: EndedFrame
     quiet: bool
     updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticsEvent(Derived):
-    """One result without its boxes and its map: what the counting needs of it."""
+class Sample:
+    """What the counting needs of one result."""
 
-    outcome: Outcome
+    ended: EndedFrame
     detected: bool
-    labels: Mapping[str, int]
+    labels: Mapping[str, int] = field(default_factory=dict)
     nearest: Nearest | None = None
-    fused_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsEvent:
+    """Some results of one stream, without boxes and maps."""
+
+    stream_id: str
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far the results of one partition of frames are counted."""
+
+    partition: int
+    offset: int
+    appended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """Some seconds of a stream."""
+
+    number: int
+    frames: int = 0
+    latencies: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    nearest: Nearest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsRow:
+    """All that is kept of a stream: a row of the table, and of its changelog."""
+
+    stream_id: str
+    since: datetime
+    frames: int
+    outcomes: Mapping[str, int]
+    counted: tuple[Counted, ...]
+    slots: tuple[Slot, ...]
+    last: EndedFrame
+    seen: Sample | None = None

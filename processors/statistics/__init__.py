@@ -1,0 +1,1 @@
+"""What each stream does lately: rates, latencies, what is seen. The only stage that stands on Faust."""

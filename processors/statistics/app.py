@@ -1,0 +1,191 @@
+"""The Faust app of the stage: two agents, one table, one timer; and the settings that keep it harmless.
+
+`read` makes events of results, keyed by their stream, so that a stream is one row wherever its frames are.
+`count` adds events to the row. The timer tells what is new. Faust hands over bytes: a value that it cannot
+decode itself would end the app.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from framefuse.errors import Stop
+from framefuse.kafka import Admin, group_of, resolve_bootstrap
+from framefuse.kafka.connection import resolve_security
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.kafka.security import Security
+from framefuse.settings import KafkaSettings
+from processors.statistics.board import Board
+from processors.statistics.counting import counted
+from processors.statistics.intake import STAGE_NAME, Intake, Refused
+from processors.statistics.stage import StatisticsSettings
+from processors.statistics.table import Rows
+from schemas.codec import decode, encode
+from schemas.statistics import StatisticsEvent, StatisticsRow
+from schemas.topics import FUSED, STATISTICS, STATISTICS_EVENTS, STATISTICS_ROWS
+
+log = logging.getLogger("framefuse.statistics")
+TABLE = STATISTICS_ROWS.suffix.removeprefix(f"{STAGE_NAME}-").removesuffix("-changelog")
+SEND_EVERY_S, TELL_EVERY_S = 0.25, 1.0
+_BUFFERED_RECORDS = 64
+_FETCH_BYTES = 1 << 20
+"""A partition and request; a record that is larger comes alone."""
+_MESSAGE_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the app is called on the broker."""
+
+    group: str
+    fused: str
+    events: str
+    statistics: str
+    partitions: int
+    """Of the events and the changelog."""
+
+
+def names(kafka: KafkaSettings) -> Names:
+    """The topics of the stage, which `framefuse topics create` makes.
+
+    Raises:
+        Stop: one is missing, or events and changelog have not the same number of partitions.
+    """
+    admin = Admin(kafka)
+    for topic in (FUSED, STATISTICS):
+        admin.partition_count(topic.name(kafka.prefix))
+    events, rows = STATISTICS_EVENTS.name(kafka.prefix), STATISTICS_ROWS.name(kafka.prefix)
+    partitions, of_rows = admin.partition_count(events), admin.partition_count(rows)
+    if partitions != of_rows:
+        raise Stop(
+            f"{rows} has {of_rows} partitions, {events} has {partitions}: a stream must be on one number in "
+            "both, so delete both and run 'framefuse topics create'; the statistics begin anew"
+        )
+    return Names(
+        group=group_of(kafka, STAGE_NAME),
+        fused=FUSED.name(kafka.prefix),
+        events=events,
+        statistics=STATISTICS.name(kafka.prefix),
+        partitions=partitions,
+    )
+
+
+def make_app(kafka: KafkaSettings, client_id: str, called: Names, data_dir: Path) -> faust.App:
+    """A Faust app that opens no port, makes no topic and keeps few records in memory."""
+    brokers = [f"aiokafka://{address.strip()}" for address in resolve_bootstrap(kafka).split(",")]
+    return faust.App(
+        called.group,
+        broker=brokers,
+        broker_client_id=client_id,
+        broker_credentials=credentials(resolve_security(kafka)),
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.5,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=_FETCH_BYTES,
+        producer_acks=-1,
+        producer_max_request_size=_MESSAGE_BYTES,
+        stream_buffer_maxsize=_BUFFERED_RECORDS,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=called.partitions,
+        store="memory://",
+        datadir=data_dir,
+        web_enabled=False,
+        autodiscover=False,
+    )
+
+
+def credentials(security: Security) -> Any:  # noqa: ANN401 - one of Faust's own classes, or None
+    """Who we are to the broker, in Faust's words.
+
+    Raises:
+        Stop: a mechanism that Faust is not given here.
+        BadInput: a certificate is not what it should be.
+    """
+    context = security.ssl_context()
+    if security.mechanism == "OAUTHBEARER":
+        raise Stop("the stage statistics knows no OAUTHBEARER: give it SCRAM, PLAIN or a certificate")
+    if security.mechanism is not None:
+        return faust.SASLCredentials(
+            username=security.username,
+            password=security.password,
+            ssl_context=context,
+            mechanism=security.mechanism,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
+class StatisticsApp:
+    """The agents, the table and the timers of one life of the app."""
+
+    def __init__(
+        self, app: faust.App, called: Names, settings: StatisticsSettings, schemas: SchemaTopic
+    ) -> None:
+        self.app = app
+        raw: dict[str, Any] = {
+            "key_type": bytes,
+            "value_type": bytes,
+            "key_serializer": "raw",
+            "value_serializer": "raw",
+        }
+        self._called, self._schemas = called, schemas
+        self._events = app.topic(called.events, partitions=called.partitions, **raw)
+        self._statistics = app.topic(called.statistics, **raw)
+        # The timer forgets streams too, so the partition of a key must be known outside of an agent.
+        table = app.Table(TABLE, partitions=called.partitions, use_partitioner=True, **raw)
+        self._rows = Rows(table, schemas.book)
+        self._board = Board(
+            quiet_after=timedelta(seconds=settings.quiet_after_s),
+            forget_after=timedelta(hours=settings.forget_after_h),
+        )
+        self._refused = Refused()
+        self._intake = Intake(self._events, self._acknowledge, schemas.book, schemas.refresh)
+        app.agent(app.topic(called.fused, **raw), name="read")(self._read)
+        app.agent(self._events, name="count")(self._count)
+        app.timer(SEND_EVERY_S, name="send")(self._intake.send)
+        app.timer(TELL_EVERY_S, name="tell")(self._tell)
+
+    async def _read(self, stream: Any) -> None:  # noqa: ANN401
+        async for event in stream.noack().events():
+            await self._intake.take(event.message)
+
+    async def _count(self, stream: Any) -> None:  # noqa: ANN401
+        async for event in stream.events():
+            self._add(event.message)
+
+    def _add(self, message: Any) -> None:  # noqa: ANN401
+        try:
+            event = decode(message.value, StatisticsEvent, self._schemas.book)
+            key = event.stream_id.encode()
+            row, now = self._rows[key], datetime.now(UTC)
+            after = counted(row, event, now)
+            if after is not None and after != row:
+                self._rows[key] = after
+        except Exception as error:  # in an agent of Faust it would cost more than this event
+            self._refused.tell(message, error)
+
+    async def _tell(self) -> None:
+        tables: Any = self.app.tables
+        if self.app.rebalancing or tables.recovery.in_recovery:
+            return
+        now = datetime.now(UTC)
+        for statistics in self._board.news(self._own_rows(), now):
+            await self._statistics.send(key=statistics.stream_id.encode(), value=encode(statistics))
+        for stream_id in self._board.forgotten(now):
+            del self._rows[stream_id.encode()]
+            await self._statistics.send(key=stream_id.encode(), value=None)
+
+    def _acknowledge(self, message: Any) -> None:  # noqa: ANN401
+        self.app.consumer.ack(message)
+
+    def _own_rows(self) -> Iterator[StatisticsRow]:
+        consumer, events = self.app.consumer, self._called.events
+        own = {part.partition for part in consumer.assignment() if part.topic == events}
+        return (row for key, row in self._rows.items() if consumer.key_partition(events, key) in own)

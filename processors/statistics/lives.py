@@ -1,0 +1,75 @@
+"""Runs the Faust app in this process until it shall stop; an app that crashed is made anew.
+
+Faust's own worker would take over signals, logging and the process's name; here the app is one service in an
+event loop of ours.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from framefuse import metrics
+from framefuse.errors import Retry
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.types import StageRun
+from processors.statistics.app import StatisticsApp, make_app, names
+from processors.statistics.intake import STAGE_NAME
+from processors.statistics.stage import StatisticsSettings
+
+log = logging.getLogger("framefuse.statistics")
+_LOOK_EVERY_S = 0.1
+_STOP_LIMIT_S = 10.0
+_RETRY_AFTER_S = 1.0
+
+
+def work_until_stopped(settings: StatisticsSettings, run: StageRun) -> None:
+    """Live, and live again after a crash, until `run.stop` is set.
+
+    Raises:
+        Stop: topics are missing, or what Faust needs is.
+    """
+    for noisy in ("faust", "mode", "aiokafka"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    up = metrics.UP.labels(STAGE_NAME, run.name)
+    while not run.stop.is_set():
+        try:
+            with TemporaryDirectory(prefix="framefuse-statistics-") as data_dir:
+                asyncio.run(_live(settings, run, Path(data_dir)))
+        except Retry as error:
+            reason = str(error)
+        else:
+            continue
+        finally:
+            up.set(0)
+            run.ready.clear()
+        log.warning("begins anew: %s", reason)
+        metrics.REJOINS.labels(STAGE_NAME, "crash").inc()
+        run.stop.wait(_RETRY_AFTER_S)
+
+
+async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> None:
+    """One life of the app.
+
+    Raises:
+        Retry: it crashed.
+    """
+    schemas = SchemaTopic(run.kafka)
+    called = names(run.kafka)
+    app = make_app(run.kafka, run.name, called, data_dir)
+    StatisticsApp(app, called, settings, schemas)
+    try:
+        starting = asyncio.ensure_future(app.start())
+        while not run.stop.is_set() and not app.crashed:
+            if starting.done():
+                starting.result()
+            await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        began_s = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), _STOP_LIMIT_S)
+        log.info("stopped in %.1f s", time.monotonic() - began_s)
+    if app.crashed and not run.stop.is_set():
+        raise Retry(f"Faust: {app.crash_reason!r}")

@@ -1,0 +1,45 @@
+"""The stage `statistics`: what each stream does lately, kept in a table of Faust, told once a second.
+
+An approximation, and no part of the books: see docs/adr/0007-where-faust-stands.md.
+"""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from framefuse.errors import Stop
+from framefuse.settings import StageSettings
+from framefuse.types import Stage, StageRun
+from schemas.topics import FUSED
+
+
+class StatisticsSettings(StageSettings):
+    """Settings of the stage; environment `FRAMEFUSE_STATISTICS_…`."""
+
+    section: ClassVar[str | None] = "statistics"
+
+    quiet_after_s: float = Field(10.0, gt=0, description="A stream without a result for so long is quiet.")
+    forget_after_h: float = Field(168.0, gt=0, description="One that is quiet for so long is forgotten.")
+    per_stream_metrics: bool = Field(
+        default=False, description="Metrics of each stream too, labelled with its name, at most 200 of them."
+    )
+
+
+def work(settings: StatisticsSettings, run: StageRun) -> None:
+    """Count until `run.stop` is set.
+
+    Raises:
+        Stop: Faust is not installed, or topics are missing.
+    """
+    try:
+        import faust  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise Stop(
+            "the stage statistics stands on faust-streaming: pip install 'framefuse[statistics]'"
+        ) from None
+    from processors.statistics.lives import work_until_stopped
+
+    work_until_stopped(settings, run)
+
+
+STAGE = Stage("statistics", settings=StatisticsSettings, sources=(FUSED,), main=work)
