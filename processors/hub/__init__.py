@@ -1,0 +1,1 @@
+"""Models from Hugging Face: their folders read, run on torch, and written as ONNX."""
