@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, Self
 
 from framefuse.errors import BadInput, Retry
 from framefuse.kafka import Admin, Assignment, GroupConsumer, Message, Overtaken, Reader
+from framefuse.kafka.connection import METADATA_REFRESH_S
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.results.frame_pictures import FramePictures
 from framefuse.results.ordering import PATIENCE_S, InOrder
@@ -236,9 +237,13 @@ class _PlainLog:
             bounds = self._reader.bounds(topic)
             offsets = {part: at[start is Start.NOW] for part, at in bounds.items()}
         self._reader.assign(offsets)
+        self._topic, self._followed_s = topic, time.monotonic()
 
     def poll(self, timeout_s: float, done: Mapping[Partition, int]) -> list[Message]:
         del done
+        if time.monotonic() - self._followed_s > METADATA_REFRESH_S:
+            self._reader.follow(self._topic)
+            self._followed_s = time.monotonic()
         return list(self._reader.poll(timeout_s, _FETCH_LIMIT))
 
     def close(self, done: Mapping[Partition, int]) -> None:
