@@ -1,0 +1,41 @@
+"""A model on this disk, and how it is to be got there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processors.model_files.remotes import Transfer
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as `progress(name, bytes_so_far, bytes_in_all)`; the last is None where nobody knows."""
+DEFAULT_MAX_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """How to fetch."""
+
+    pin: str | None = None
+    """sha256 that the content must have."""
+    trust_pickle: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    transfer: Transfer = field(default_factory=Transfer)
+    cache: Path | None = None
+    """Folder; by default this user's."""
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """Files on this disk whose content is known."""
+
+    path: Path
+    """Of the file, or of the folder."""
+    name: str
+    """As results tell it: the file's name, or `owner/name` of a repository, with `:file` where it is one."""
+    sha256: str
+    """Of the file; where several belong together that of `hashing.joint_sha256`."""
+    files: tuple[str, ...]
+    """What counts, relative to its folder; the main file first."""
+    address: str
+    """As a log may tell it."""
