@@ -58,9 +58,10 @@ def look_at_models(scene: Scene) -> Sequence[Finding]:
     from framefuse.settings import load
     from processors.depth import stage as depth
     from processors.detection import stage as detection
+    from processors.detection.settings import DetectionSettings
 
     return [
-        _model("detection", load(detection.DetectionSettings), detection.DEMO_MODEL),
+        _model("detection", load(DetectionSettings), detection.DEMO_MODEL),
         _model("depth", load(depth.DepthSettings), depth.DEMO_MODEL),
     ]
 

@@ -33,7 +33,7 @@ def keep_best(output: Rows, size: tuple[int, int], *, lowest: float = LOWEST_SCO
     Raises:
         ModelUnusable: the output holds numbers that are not finite.
     """
-    found = candidates(output, lowest)
+    found = candidates([output], lowest)
     if found is None:
         raise ModelUnusable("the detector gave numbers that are not finite: train it again")
     kept = suppress(found, iou=SAME_LABEL_IOU, iou_any_label=ANY_LABEL_IOU, max_det=MOST_OBJECTS)

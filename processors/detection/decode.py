@@ -25,9 +25,13 @@ class Candidates:
     scores: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
 
-    def take(self, rows: Sequence[np.intp] | slice) -> "Candidates":
+    def take(self, rows: Sequence[np.intp] | npt.NDArray[np.intp] | slice) -> "Candidates":
         """These rows, in this order."""
         return Candidates(self.boxes[rows], self.scores[rows], self.class_ids[rows])
+
+    def best_first(self) -> "Candidates":
+        """By falling score; equal ones as they were."""
+        return self.take(np.argsort(-self.scores, kind="stable"))
 
 
 def above(

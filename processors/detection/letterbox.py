@@ -70,6 +70,11 @@ def place(source: tuple[int, int], canvas: tuple[int, int], *, stride: int | Non
     )
 
 
+def fill(source: tuple[int, int], canvas: tuple[int, int]) -> Placement:
+    """A picture stretched over the whole canvas; sizes as width and height."""
+    return Placement(0, 0, *canvas, *canvas, *source)
+
+
 def letterbox(image: Image, canvas: Image, placement: Placement) -> None:
     """Scale `image` into its place in `canvas`.
 

@@ -1,13 +1,14 @@
-"""What a detector file says about itself, in the metadata that Ultralytics writes."""
+"""What a detector file says about itself: in the metadata that Ultralytics writes, or in files beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from framefuse.errors import ModelUnusable
-from processors.onnx import OnnxModel
+from processors.detection.beside import Beside
+from processors.detection.fitting import Colour, Fitting, Resize
+from processors.picture_model import PictureModel
 
 USUAL_STRIDE = 32
-_NOT_A_YOLO = "RTDETRDecoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +21,67 @@ class Metadata:
     """Pixels by which the sides of a free canvas grow."""
     end_to_end: bool | None
     """Whether the model suppresses overlapping boxes itself."""
-    one_picture: bool
-    """One picture a run, whatever the shapes say: a suppression that was exported has a fixed batch."""
+    exported_suppression: bool
+    """Whether it was exported with `nms=True`: one picture a run then, whatever the shapes say."""
+    decoder: str
+    """Class of the head, as new files of Ultralytics have it."""
+    fitting: Fitting | None
+    """How pictures are fitted."""
 
     def label(self, class_id: int) -> str:
         """Name of a class; "class 3" where it has none."""
         return (self.names or {}).get(class_id, f"class {class_id}")
 
 
-def read_metadata(model: OnnxModel) -> Metadata:
-    """Read `task`, `head`, `names`, `stride`, `end2end` and `args`.
+def read_metadata(model: PictureModel, beside: Beside) -> Metadata:
+    """Read `task`, `head`, `names`, `stride`, `end2end`, `args`, `resize`, `mean` and `std`.
 
     Raises:
         ModelUnusable: a value cannot be read, or says that this is no detector of boxes we know.
     """
-    task, head = model.metadata.get("task", "detect"), model.metadata.get("head", "")
-    if task != "detect" or head == _NOT_A_YOLO:
+    task = model.metadata.get("task", "detect")
+    if task != "detect":
         raise ModelUnusable(
-            f"{model.identity.name} says its task is {task}{' with head ' + head if head else ''}: "
-            "expected a detector of the YOLO family, task detect"
+            f"{model.identity.name} says its task is {task}: expected a detector of boxes, task detect"
         )
     args = model.literal("args")
     inside = isinstance(args, dict) and bool(args.get("nms"))
     native = model.literal("end2end")
     return Metadata(
-        names=_names(model),
+        names=_names(model) or beside.names,
         stride=_stride(model),
         end_to_end=True if inside or native else None if native is None else False,
-        one_picture=inside,
+        exported_suppression=inside,
+        decoder=model.metadata.get("head", ""),
+        fitting=_fitting(model) or beside.fitting,
     )
 
 
-def _names(model: OnnxModel) -> Mapping[int, str] | None:
+def _fitting(model: PictureModel) -> Fitting | None:
+    said = model.metadata.get("resize")
+    if said is None:
+        return None
+    if said not in list(Resize):
+        raise ModelUnusable(
+            f"{model.identity.name}: metadata 'resize' is {said!r}, expected {', '.join(Resize)}"
+        )
+    plain = Fitting(Resize(said))
+    return Fitting(plain.resize, _colour(model, "mean") or plain.mean, _colour(model, "std") or plain.std)
+
+
+def _colour(model: PictureModel, key: str) -> Colour | None:
+    said = model.literal(key)
+    if said is None:
+        return None
+    if not isinstance(said, list | tuple) or len(said) != 3:
+        raise ModelUnusable(
+            f"{model.identity.name}: metadata {key!r} is {str(said)[:60]}, expected three numbers"
+        )
+    red, green, blue = map(float, said)
+    return red, green, blue
+
+
+def _names(model: PictureModel) -> Mapping[int, str] | None:
     names = model.literal("names")
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
@@ -64,7 +94,7 @@ def _names(model: OnnxModel) -> Mapping[int, str] | None:
     return {number: str(name) for number, name in names.items()} or None
 
 
-def _stride(model: OnnxModel) -> int:
+def _stride(model: PictureModel) -> int:
     stride = model.number("stride")
     if stride is None:
         return USUAL_STRIDE

@@ -1,64 +1,31 @@
 """The detection stage: a frame in, its objects out."""
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
+from processors.detection.beside import Beside, read_beside
 from processors.detection.decode import Candidates, suppress
+from processors.detection.fitting import Fitted
 from processors.detection.heads.choice import Evidence, choose_head
-from processors.detection.heads.head import HeadName
-from processors.detection.letterbox import GREY, Placement, letterbox, place
+from processors.detection.heads.head import Output
+from processors.detection.letterbox import Placement
 from processors.detection.metadata import read_metadata
-from processors.onnx import OnnxModel, OnnxSettings
+from processors.detection.settings import DetectionSettings, choose_fitting, warn_of_settings
+from processors.onnx import OnnxModel
 from processors.picture_model import Tensor
 from schemas.records import Box, Derived, Detections, Frame, Object, Status, Timing
 from schemas.topics import DETECTIONS, FRAMES
 
 DEMO_MODEL = "demo-detector.onnx"
-
-
-log = logging.getLogger("framefuse.detection")
-
-
-class DetectionSettings(OnnxSettings):
-    """Of the detection stage."""
-
-    section: ClassVar[str | None] = "detection"
-    confidence: float | None = Field(
-        None, ge=0, le=1, description="Lowest score that counts; without it the model's own, else 0.25."
-    )
-    iou: float | None = Field(
-        None, ge=0, le=1, description="Overlap above which the lower score goes; the model's own, else 0.7."
-    )
-    iou_any_label: float | None = Field(
-        None, ge=0, le=1, description="The same for boxes of different classes; the model's own, else never."
-    )
-    max_det: int = Field(300, ge=1, description="Most objects in one frame.")
-    head: HeadName | None = Field(
-        None,
-        description="Layout of the output, for a file that does not tell.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A picture as the model takes it (1×3×h×w float32, RGB, 0 to 1), and the way back for its boxes."""
-
-    tensor: npt.NDArray[np.float32]
-    placement: Placement
 
 
 class Detection:
@@ -74,10 +41,12 @@ class Detection:
         path = settings.model or Path(str(files("processors.models") / DEMO_MODEL))
         self._model = OnnxModel(path, settings.provider, threads=settings.threads)
         self._settings = settings
-        self._metadata = read_metadata(self._model)
-        self._head = choose_head(self._evidence(), settings.head)
-        if not self._head.overlapping and (settings.iou, settings.iou_any_label) != (None, None):
-            log.warning("%s suppresses overlaps itself: iou does nothing here", self._model.identity.name)
+        self._metadata = read_metadata(self._model, Beside() if settings.model is None else read_beside(path))
+        choice = choose_head(self._evidence(), settings.head)
+        self._head, self._outputs = choice.head, choice.outputs
+        name, said = self._model.identity.name, self._metadata
+        self._fitting = choose_fitting(settings, name, self._head, said.fitting)
+        warn_of_settings(settings, name, self._head, said)
         self._confidence = _first(settings.confidence, self._model.number("confidence"), 0.25)
         self._iou = _first(settings.iou, self._model.number("iou"), 0.7)
         self._iou_any_label = _first(settings.iou_any_label, self._model.number("iou_any_label"), 1.0)
@@ -91,15 +60,12 @@ class Detection:
         frame, shape = record.value, self._model.input
         _, *source = measure(frame.image)
         size, stride = (source[0], source[1]), self._metadata.stride if shape.any_size else None
-        placement = place(size, (shape.width, shape.height), stride=stride)
+        placement = self._fitting.place(size, (shape.width, shape.height), stride=stride)
         enough = (placement.width, placement.height) if self._settings.reduces else None
         image = decode_frame(frame, at_least=enough, max_pixels=self._settings.max_pixels)
-        canvas = np.full((placement.canvas_height, placement.canvas_width, 3), GREY, np.uint8)
-        letterbox(image, canvas, placement)
-        tensor = np.asarray(cv2.dnn.blobFromImage(canvas, swapRB=True), np.float32)
-        np.divide(tensor, 255, out=tensor)  # not times 1/255: the last digit decides between equal scores
+        tensor = self._fitting.fit(image, placement)
         # Ultralytics knows only the canvas when it scales back, so a cut border may round otherwise there.
-        return Fitted(tensor, place(size, placement.canvas))
+        return Fitted(tensor, self._fitting.place(size, placement.canvas, stride=None))
 
     def process(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Sequence[Detections | Poison]:
         """Objects of each frame, in order; ModelFailed where the model gave no finite numbers.
@@ -110,9 +76,10 @@ class Detection:
         answers: list[Detections | Poison] = []
         for group in self._runs(batch):
             began = time.perf_counter()
-            heads = self._model.run(np.concatenate([one.input.tensor for one in group]))
+            outputs = self._model.run_all(_stacked(group), self._outputs)
             inference_ms = (time.perf_counter() - began) * 1e3 / len(group)
-            answers += [self._answer(one, head, inference_ms) for one, head in zip(group, heads, strict=True)]
+            each = zip(group, zip(*outputs, strict=True), strict=True)
+            answers += [self._answer(one, output, inference_ms) for one, output in each]
         return answers
 
     def refused(self, origin: Derived, status: Status, reason: str) -> Detections:
@@ -124,14 +91,16 @@ class Detection:
 
     def _runs(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Iterator[Sequence[Prepared[Frame, Fitted]]]:
         """Neighbours of one size, as many as the model takes at once."""
-        step = 1 if self._metadata.one_picture else self._model.best_batch or len(batch)
+        step = 1 if self._metadata.exported_suppression else self._model.best_batch or len(batch)
         for _, neighbours in groupby(batch, key=lambda one: one.input.tensor.shape):
             group = list(neighbours)
             yield from (group[start : start + step] for start in range(0, len(group), step))
 
-    def _answer(self, one: Prepared[Frame, Fitted], head: Tensor, inference_ms: float) -> Detections | Poison:
+    def _answer(
+        self, one: Prepared[Frame, Fitted], outputs: Sequence[Tensor], inference_ms: float
+    ) -> Detections | Poison:
         began = time.perf_counter()
-        found = self._head.candidates(head, self._confidence)
+        found = self._head.candidates(outputs, self._confidence)
         if found is None:
             return ModelFailed(
                 f"{self._model.identity.name} gave numbers that are not finite for this picture"
@@ -156,18 +125,27 @@ class Detection:
         model, said = self._model, self._metadata
         return Evidence(
             model.identity.name,
-            model.output_shapes,
+            [Output(*output) for output in zip(model.output_names, model.output_shapes, strict=True)],
             canvas=(model.input.width, model.input.height),
             classes=None if said.names is None else len(said.names),
             end_to_end=said.end_to_end,
+            decoder=said.decoder,
         )
 
     def _objects(self, kept: Candidates, placement: Placement) -> tuple[Object, ...]:
-        boxes, scores = placement.invert(kept.boxes).tolist(), kept.scores.tolist()
+        unit = np.array(placement.canvas * 2 if self._head.fractions else (1,) * 4, np.float32)
+        boxes, scores = placement.invert(kept.boxes * unit).tolist(), kept.scores.tolist()
         return tuple(
             Object(self._metadata.label(class_id), class_id, score, Box(*box))
             for box, score, class_id in zip(boxes, scores, kept.class_ids.tolist(), strict=True)
         )
+
+
+def _stacked(group: Sequence[Prepared[Frame, Fitted]]) -> npt.NDArray[np.float32]:
+    """N×3×h×w; one picture is not copied."""
+    if len(group) == 1:
+        return group[0].input.tensor
+    return np.concatenate([one.input.tensor for one in group])
 
 
 def _first(*values: float | None) -> float:

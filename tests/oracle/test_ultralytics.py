@@ -15,7 +15,8 @@ import pytest
 from framefuse.pictures.decoding import measure
 from framefuse.settings import load
 from framefuse.types import Prepared
-from processors.detection.stage import Detection, DetectionSettings
+from processors.detection.settings import DetectionSettings
+from processors.detection.stage import Detection
 from processors.onnx import Provider
 from schemas.records import Detections
 from tests.oracle.exports import SIZE, a_texture, export

@@ -68,7 +68,7 @@ def test_max_det_keeps_the_best_of_those_that_stay() -> None:
 
 def test_only_the_best_class_of_a_box_counts_and_only_above_the_confidence() -> None:
     head = a_head((20, 10, 8, 4, 0.3, 0.8), (50, 30, 2, 2, 0.5, 0.1), (70, 30, 2, 2, 0.5625, 0.1))
-    found = candidates(head, 0.5)
+    found = candidates([head], 0.5)
     assert found is not None
     assert found.boxes.tolist() == [[16, 8, 24, 12], [69, 29, 71, 31]]
     assert found.class_ids.tolist() == [1, 0]
@@ -76,7 +76,7 @@ def test_only_the_best_class_of_a_box_counts_and_only_above_the_confidence() -> 
 
 
 def test_nothing_above_the_confidence_is_no_objects() -> None:
-    found = candidates(a_head((20, 10, 8, 4, 0.3)), 0.5)
+    found = candidates([a_head((20, 10, 8, 4, 0.3))], 0.5)
     assert found is not None
     assert suppress(found, iou=0.7, max_det=300).boxes.shape == (0, 4)
 
@@ -86,19 +86,19 @@ def test_nothing_above_the_confidence_is_no_objects() -> None:
 def test_an_output_that_is_not_finite_is_no_answer(bad: float, place: tuple[int, int]) -> None:
     head = a_head((20, 10, 8, 4, 0.3, 0.8), (50, 30, 2, 2, 0.5, 0.1))
     head[place] = bad
-    assert candidates(head, 0.25) is None
+    assert candidates([head], 0.25) is None
 
 
 def test_of_too_many_candidates_the_best_enter() -> None:
     rng = np.random.default_rng(0)
     head = rng.random((5, MOST_CANDIDATES + 500), np.float32)
-    found = candidates(head, 0.0)
+    found = candidates([head], 0.0)
     assert found is not None
     assert found.scores.size == MOST_CANDIDATES
     assert found.scores.min() >= np.sort(head[4])[500]
 
 
 def test_corners_of_a_half_precision_output_round_as_that_output_does() -> None:
-    found = candidates(a_head((1001, 11, 2.5, 2.5, 0.75)).astype(np.float16), 0.5)
+    found = candidates([a_head((1001, 11, 2.5, 2.5, 0.75)).astype(np.float16)], 0.5)
     assert found is not None
     assert found.boxes.tolist() == [[1000, 9.75, 1002, 12.25]]

@@ -4,7 +4,7 @@ import pytest
 from framefuse.errors import ModelUnusable
 from processors.detection.heads import end_to_end, yolov5
 from processors.detection.heads.choice import Evidence, choose_head
-from processors.detection.heads.head import HeadName, Shape
+from processors.detection.heads.head import HeadName, Output, Shape
 
 
 def a_file(
@@ -13,7 +13,8 @@ def a_file(
     end_to_end: bool | None = None,
     canvas: tuple[int, int] = (640, 640),
 ) -> Evidence:
-    return Evidence("d.onnx", shapes, canvas, classes, end_to_end)
+    outputs = [Output(f"output{number}", shape) for number, shape in enumerate(shapes)]
+    return Evidence("d.onnx", outputs, canvas, classes, end_to_end)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def a_file(
     ],
 )
 def test_a_head_is_found_from_metadata_and_shapes(seen: Evidence, name: HeadName) -> None:
-    assert choose_head(seen).name is name
+    assert choose_head(seen).head.name is name
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_a_head_is_found_from_metadata_and_shapes(seen: Evidence, name: HeadName
 def test_a_file_that_leaves_a_doubt_is_refused_with_what_to_say(seen: Evidence, reason: str) -> None:
     with pytest.raises(ModelUnusable, match=reason):
         choose_head(seen)
-    assert choose_head(seen, HeadName.YOLOV8).name is HeadName.YOLOV8
+    assert choose_head(seen, HeadName.YOLOV8).head.name is HeadName.YOLOV8
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_in_yolov5_the_object_and_the_class_count_together() -> None:
         ],
         np.float32,
     )
-    found = yolov5.candidates(output, 0.5)
+    found = yolov5.candidates([output], 0.5)
     assert found is not None
     assert found.boxes.tolist() == [[16, 8, 24, 12]]
     assert found.class_ids.tolist() == [1]
@@ -95,7 +96,7 @@ def test_in_yolov5_the_object_and_the_class_count_together() -> None:
 
 def test_an_end_to_end_model_is_taken_at_its_word() -> None:
     output = np.array([[1, 2, 3, 4, 0.9, 2], [1, 2, 3, 4, 0.8, 2], [0, 0, 0, 0, 0, 0]], np.float32)
-    found = end_to_end.candidates(output, 0.25)
+    found = end_to_end.candidates([output], 0.25)
     assert found is not None
     assert found.boxes.tolist() == [[1, 2, 3, 4], [1, 2, 3, 4]]
     assert found.class_ids.tolist() == [2, 2]
@@ -107,5 +108,5 @@ def test_an_end_to_end_model_is_taken_at_its_word() -> None:
 def test_an_output_that_is_not_finite_is_no_answer_of_any_head(bad: float, column: int) -> None:
     output = np.full((3, 6), 0.9, np.float32)
     output[1, column] = bad
-    assert yolov5.candidates(output, 0.25) is None
-    assert end_to_end.candidates(output, 0.25) is None
+    assert yolov5.candidates([output], 0.25) is None
+    assert end_to_end.candidates([output], 0.25) is None

@@ -10,7 +10,9 @@ import pytest
 from framefuse.errors import ModelUnusable, Poison, UnreadableImage
 from framefuse.settings import load
 from framefuse.types import Prepared, Record
-from processors.detection.stage import STAGE, Detection, DetectionSettings, Fitted
+from processors.detection.fitting import Fitted
+from processors.detection.settings import DetectionSettings
+from processors.detection.stage import STAGE, Detection
 from schemas.records import Box, Detections, Encoding, Frame, Status
 from tests.unit.builders import a_frame, a_record, origin_at
 from tests.unit.models import a_detector
@@ -202,7 +204,7 @@ def test_a_model_of_free_size_gets_pictures_without_much_border_and_answers_them
     ("metadata", "reason"),
     [
         ({"task": "segment"}, "its task is segment: expected a detector"),
-        ({"head": "RTDETRDecoder"}, "with head RTDETRDecoder: expected a detector of the YOLO family"),
+        ({"head": "RTDETRDecoder"}, "head RTDETRDecoder: expected"),
         ({"stride": "0"}, "metadata 'stride' is 0"),
         ({"end2end": "True"}, "end to end: expected"),
     ],

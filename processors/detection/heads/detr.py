@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from processors.detection.decode import Candidates
 from processors.detection.heads.head import Head, HeadName, Layout, Output
-from processors.onnx import Tensor
+from processors.picture_model import Tensor
 
 
 def each_class(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:
@@ -30,7 +30,7 @@ def each_class(outputs: Sequence[Tensor], confidence: float) -> Candidates | Non
     if logits is None or boxes is None:
         return None
     with np.errstate(over="ignore"):  # a logit of -100 is a score of 0
-        scores = 1 / (1 + np.exp(-logits))
+        scores = np.float32(1) / (np.float32(1) + np.exp(-logits))
     rows, classes = np.nonzero(scores > confidence)
     found = Candidates(_corners(boxes)[rows], scores[rows, classes], classes.astype(np.int32))
     return found.best_first().take(slice(len(logits)))

@@ -11,7 +11,7 @@ import numpy as np
 from processors.detection.decode import Candidates
 from processors.detection.fitting import Resize
 from processors.detection.heads.head import Head, HeadName, Layout, Output
-from processors.onnx import Tensor
+from processors.picture_model import Tensor
 
 
 def candidates(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:

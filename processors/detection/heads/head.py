@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from processors.detection.decode import Candidates
 from processors.detection.fitting import Resize
-from processors.onnx import Tensor
+from processors.picture_model import Tensor
 
 Shape = tuple[int, ...]
 """Of an output for one picture, with the 1 in front."""
