@@ -57,3 +57,4 @@ OUTCOMES = Counter("framefuse_outcomes_total", "Frames by their final outcome.",
 PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowledged.")
 REJECTED = Counter("framefuse_rejected_total", "Pictures that a publisher refused.", ["reason"])
 DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending.")
+STREAMS = Gauge("framefuse_streams", "Streams that this process publishes, by how they are.", ["state"])

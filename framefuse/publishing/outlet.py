@@ -179,6 +179,15 @@ class Outlet:
             self._interrupted = True
             self._changed.notify_all()
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait, this long at most, until the broker has all that was handed over and told."""
+        self._producer.flush(timeout_s)
+
+    def abandon(self) -> None:
+        """Let nobody wait, and forget what is not yet on its way to the broker."""
+        self.interrupt()
+        self._producer.abandon()
+
     def close(self, timeout_s: float = 10.0) -> None:
         """Deliver what was handed over, for this long at most, and disconnect."""
         self.interrupt()

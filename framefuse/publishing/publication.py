@@ -17,8 +17,9 @@ from framefuse.publishing.decisions import Pacer, Sums, checked_stream_id, disti
 from framefuse.publishing.hold_back import DEFAULT_LIMIT
 from framefuse.publishing.outlet import Outlet, PublisherClosed
 from framefuse.publishing.publisher import FramePublisher
-from framefuse.publishing.sources import Damaged, Picture, Rejected, Skipped, Source
+from framefuse.publishing.sources import Condition, Damaged, Dropped, Picture, Rejected, Skipped, Source
 from framefuse.settings import KafkaSettings
+from schemas.records import State
 
 _NOTICES_KEPT = 200
 _LAST_WORDS_S = 10.0
@@ -63,6 +64,9 @@ class Progress:
     ended: bool
     damaged: bool
     """A part of the source could not be read, or an error ended it."""
+    state: State = State.RUNNING
+    why: str = ""
+    """Why a camera is not running; else empty."""
 
     @property
     def complete(self) -> bool:
@@ -189,6 +193,7 @@ class Publication:
             freshness_ms=options.freshness_ms,
             partition=options.partition,
             partition_by=options.partition_by,
+            state=State.STARTING if source.live else State.RUNNING,
         )
         return _Stream(publisher, source, options, self._noticed)
 
@@ -215,7 +220,7 @@ class _Stream:
         self._pacer = Pacer()
         self._began_s = time.monotonic()
         self._took_s: float | None = None
-        self._damaged = False
+        self._damaged, self._why = False, ""
         self.failure: Exception | None = None
 
     def interrupt(self, ended: str) -> None:
@@ -236,6 +241,8 @@ class _Stream:
             waiting_for=self.publisher.waiting_for,
             ended=took_s is not None,
             damaged=self._damaged,
+            state=self.publisher.state,
+            why=self._why,
         )
 
     def _run(self) -> None:
@@ -245,10 +252,11 @@ class _Stream:
             except PublisherClosed:
                 continue
             except FramefuseError as error:
-                self._damaged = True
+                self._damaged, self._ended = True, str(error)
                 self._notice(str(error), grave=True)
             except Exception as error:
                 self._damaged, self.failure = True, error
+                self._ended = f"{type(error).__name__}, unforeseen"  # its words may hold anything
         self._took_s = time.monotonic() - self._began_s
         self.done.set()
 
@@ -262,6 +270,7 @@ class _Stream:
                     left -= 1
             else:
                 self._take_note(item)
+            self.publisher.turn()
             if left == 0 or self._stop.is_set():
                 return
 
@@ -276,20 +285,38 @@ class _Stream:
         encoded = EncodedImage(picture.image, picture.encoding, picture.width, picture.height)
         try:
             self.publisher.publish_encoded(
-                encoded, captured_at=datetime.now(UTC) if self._paced else picture.captured_at
+                encoded,
+                captured_at=datetime.now(UTC) if self._paced else picture.captured_at,
+                taken_s=picture.taken_s,
             )
         except UnreadableImage as error:
             self._notice(f"{self._source.title}, at {picture.pts_s:.2f} s: {error}", grave=True)
             return False
+        if self.publisher.state is State.STARTING:
+            self.publisher.turn(State.RUNNING)
         return True
 
-    def _take_note(self, item: Rejected | Damaged | Skipped) -> None:
+    def _take_note(self, item: Rejected | Damaged | Skipped | Dropped | Condition) -> None:
+        if isinstance(item, Dropped):
+            self.publisher.count_dropped(item.count)
+            return
+        if isinstance(item, Condition):
+            self._turn(item)
+            return
         if isinstance(item, Rejected):
             self.publisher.count_rejected()
         elif isinstance(item, Damaged):
             self._damaged = True
         text = item.reason if item.what in item.reason else f"{item.what}: {item.reason}"
         self._notice(text, grave=not isinstance(item, Skipped))
+
+    def _turn(self, condition: Condition) -> None:
+        if condition.why and condition.why != self._why:
+            self._notice(f"{condition.state.value.lower()}: {condition.why}", grave=False)
+        elif self._why and condition.state is State.RUNNING:
+            self._notice("running again", grave=False)
+        self._why = condition.why
+        self.publisher.turn(condition.state)
 
     def _notice(self, text: str, *, grave: bool) -> None:
         self._noticed.append(Notice(self.publisher.stream_id, text, grave))

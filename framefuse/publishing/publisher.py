@@ -22,6 +22,7 @@ import numpy as np
 
 from framefuse.errors import BadInput, BrokerUnavailable, FramefuseError, UnreadableImage
 from framefuse.kafka import BufferFull, Delivery
+from framefuse.metrics import DROPPED, PUBLISHED, REJECTED
 from framefuse.pictures.encoding import EncodedImage, check_size, encoded, fit
 from framefuse.publishing.decisions import (
     DEFAULT_LIVE_FRESHNESS_MS,
@@ -32,10 +33,11 @@ from framefuse.publishing.decisions import (
 )
 from framefuse.publishing.hold_back import DEFAULT_LIMIT
 from framefuse.publishing.outlet import Outlet, PublisherClosed
+from framefuse.publishing.telling import StateTeller
 from framefuse.publishing.tickets import NotPublished, Ticket
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Image
-from schemas.records import Frame, FrameRef, State, StreamState
+from schemas.records import Frame, FrameRef, State
 
 _LIVE_UNACKNOWLEDGED = 8
 _LIVE_WAITING = 8
@@ -72,6 +74,7 @@ class FramePublisher:
         quality: int = 90,
         max_side_px: int | None = None,
         outlet: Outlet | None = None,
+        state: State = State.RUNNING,
     ) -> None:
         """Begin a run.
 
@@ -87,6 +90,7 @@ class FramePublisher:
             quality: JPEG quality of arrays, 1 to 100.
             max_side_px: shrink larger pictures to this long side.
             outlet: a connection to share; it brings `settings`, `live` and `in_flight`.
+            state: how the stream is at first; see `turn`.
 
         Raises:
             BadInput: not a stream id, or no such partition.
@@ -108,7 +112,13 @@ class FramePublisher:
         self._next_sequence = 0
         self._trouble, self._waiting_for = "", ""
         self._interrupted, self._closed = threading.Event(), False
-        self._tell(State.RUNNING)
+        self._teller = StateTeller(self._outlet, self.stream_id, self.run_id)
+        self._teller.tell(state, self._sums)
+
+    @property
+    def state(self) -> State:
+        """How the stream is, as others were told."""
+        return self._teller.state
 
     @property
     def sums(self) -> Sums:
@@ -187,10 +197,25 @@ class FramePublisher:
                 self._hand_over(outgoing, partition)
         return outgoing.ticket
 
-    def count_rejected(self) -> None:
+    def count_rejected(self, *, reason: Literal["unreadable", "too large"] = "unreadable") -> None:
         """Count a picture of the stream that cannot become a frame."""
         with self._changed:
             self._sums = replace(self._sums, rejected=self._sums.rejected + 1)
+        REJECTED.labels(reason).inc()
+
+    def count_dropped(self, count: int = 1) -> None:
+        """Count pictures that a live source gave up for newer ones."""
+        with self._changed:
+            self._sums = replace(self._sums, dropped=self._sums.dropped + count)
+        DROPPED.inc(count)
+
+    def turn(self, state: State | None = None) -> None:
+        """Say how the stream is from now on; what is not new is told again once in a while.
+
+        Args:
+            state: as before, unless given.
+        """
+        self._teller.turn(state or self._teller.state, self._sums)
 
     def interrupt(self) -> None:
         """Let nobody wait in `publish` any longer: it raises. What was handed over is still delivered."""
@@ -229,7 +254,7 @@ class FramePublisher:
             self.flush(timeout_s)
             self._check_delivered()
         finally:
-            self._tell(State.ENDED, ended)
+            self._teller.tell(State.ENDED, self._sums, ended=ended)
             if self._owns_outlet:
                 self._outlet.close()
 
@@ -255,7 +280,7 @@ class FramePublisher:
         try:
             check_size(len(picture.image))
         except UnreadableImage:
-            self.count_rejected()
+            self.count_rejected(reason="too large")
             raise
 
     def _reserve(self) -> int:
@@ -298,7 +323,7 @@ class FramePublisher:
                     self._drop(outgoing)
 
     def _drop(self, outgoing: _Outgoing) -> None:
-        self._sums = replace(self._sums, dropped=self._sums.dropped + 1)
+        self.count_dropped()
         outgoing.ticket._place.set_exception(NotPublished("dropped for newer live frames"))
         self._changed.notify_all()
 
@@ -343,6 +368,7 @@ class FramePublisher:
                 self._sums = replace(sums, published=sums.published + 1, last_sequence=last)
                 at = delivery.partition
                 self._ends[at] = max(self._ends.get(at, 0), delivery.offset + 1)
+                PUBLISHED.inc()
             self._changed.notify_all()
         if delivery.error is not None:
             ticket._place.set_exception(NotPublished(delivery.error))
@@ -365,22 +391,6 @@ class FramePublisher:
                 f"{self._sums.failed} frames of stream {self.stream_id} were never acknowledged "
                 f"({self._trouble}): is the broker up? 'framefuse broker status'"
             )
-
-    def _tell(self, state: State, ended: str | None = None) -> None:
-        sums = self._sums
-        self._outlet.tell(
-            StreamState(
-                stream_id=self.stream_id,
-                run_id=self.run_id,
-                state=state,
-                published=sums.published,
-                dropped=sums.dropped,
-                rejected=sums.rejected,
-                last_sequence=sums.last_sequence,
-                ended=ended,
-                updated_at=datetime.now(UTC),
-            )
-        )
 
 
 def _read(path: Path) -> bytes:

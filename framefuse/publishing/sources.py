@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Literal, Protocol
 
 from framefuse.errors import BadInput
-from schemas.records import Encoding
+from schemas.records import Encoding, State
 
 GROUP = "framefuse.sources"
 PATHS = "file"
@@ -34,6 +34,8 @@ class Picture:
     """UTC, for people."""
     pts_s: float
     """Seconds since the source began; what pacing goes by."""
+    taken_s: float | None = None
+    """`time.monotonic()` when it was taken, as far as the source can tell; None: when it is yielded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,27 @@ class Skipped:
     reason: str
 
 
-Item = Picture | Rejected | Damaged | Skipped
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Pictures of a live source that it gave up for newer ones, because nobody took them in time."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a live source is from now on: STARTING, RUNNING, STALLED or RECONNECTING.
+
+    Comes at every change, and at least once a second while no picture comes, so that whoever iterates a
+    silent camera can stop, and can tell others that it still is as it was.
+    """
+
+    state: State
+    why: str = ""
+    """For people, without credentials; empty while it runs."""
+
+
+Item = Picture | Rejected | Damaged | Skipped | Dropped | Condition
 
 
 class Source(Protocol):
@@ -83,6 +105,17 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CameraOptions:
+    """How cameras are reached."""
+
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    verify_tls: bool = True
+    """Whether rtsps: and https: cameras must have a certificate that this host trusts."""
+    public_only: bool = False
+    """Refuse addresses of this host and of private networks: for addresses that strangers gave."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceOptions:
     """How pictures are read, the same for all sources of one command."""
 
@@ -96,6 +129,7 @@ class SourceOptions:
     """Shrink larger pictures to this long side."""
     recursive: bool = False
     """Look into the folders of a folder."""
+    camera: CameraOptions = CameraOptions()
 
 
 class OpenSources(Protocol):
