@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Self
 
 from framefuse import plugins
-from framefuse.errors import FramefuseError, Stop
-from framefuse.kafka import Admin, GroupOffsets, GroupState, Reader, group_of
+from framefuse.errors import BrokerUnavailable, FramefuseError, Retry, Stop
+from framefuse.kafka import Admin, GroupOffsets, GroupState, Reader, group_of, resolve_bootstrap
 from framefuse.results.first_frames import FirstFrames
 from framefuse.results.recent_errors import RecentError, RecentErrors
 from framefuse.results.stream_states import StreamStates
@@ -56,7 +56,7 @@ class StandingWatch:
     """Looks every second, in a thread of its own; a context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+        self._settings, self._bootstrap = settings, resolve_bootstrap(settings)
         self._seen, self._seen_s = Standing(), time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="framefuse-standing", daemon=True)
@@ -67,8 +67,8 @@ class StandingWatch:
         seen, silent_s = self._seen, time.monotonic() - self._seen_s
         if silent_s <= _SILENT_AFTER_S:
             return seen
-        why = seen.trouble or "the broker does not answer"
-        return replace(seen, trouble=f"{why} · nothing new for {silent_s:.0f} s")
+        why = seen.trouble or _away(self._bootstrap)
+        return replace(seen, trouble=f"{why} (nothing new for {silent_s:.0f} s)")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -85,8 +85,9 @@ class StandingWatch:
                 look = look or Look(self._settings)
                 self._seen = look.take()
                 self._seen_s = time.monotonic()
-            except FramefuseError as error:
-                self._seen = replace(self._seen, trouble=str(error))
+            except Exception as error:  # a thread that died would show the last look for ever
+                self._seen = replace(self._seen, trouble=_trouble(error, self._bootstrap))
+                log.debug("a look failed", exc_info=error)
                 if look is not None:
                     look.close()
                     look = None  # a client that lost its broker may stay lost
@@ -131,13 +132,19 @@ class Look:
         """
         frames = FRAMES.name(self._settings.prefix)
         topics = {frames, *(topic for topics in self._sources.values() for topic in topics)}
-        ends = {topic: self._admin.end_offsets(topic) for topic in topics}
         starts = {topic: self._admin.start_offsets(topic) for topic in topics}
         groups = self._admin.groups([group_of(self._settings, name) for name in self._groups])
+        committed = {
+            name: {topic: offsets.committed(topic, starts[topic]) for topic in self._sources[name]}
+            for name, offsets in self._groups.items()
+        }
+        # The ends last: a group that works is never beyond what was the end before.
+        ends = {topic: self._admin.end_offsets(topic) for topic in topics}
         stages = [
-            self._stage(name, groups[group_of(self._settings, name)], starts, ends) for name in self._groups
+            self._stage(name, groups[group_of(self._settings, name)], committed[name], starts, ends)
+            for name in self._groups
         ]
-        bounds = {number: (starts[frames][number], end) for number, end in ends[frames].items()}
+        bounds = {number: (starts[frames].get(number, 0), end) for number, end in ends[frames].items()}
         now = datetime.now(UTC)
         told = self._statistics.read() if self._statistics else ()
         return Standing(
@@ -152,10 +159,11 @@ class Look:
         """Disconnect."""
         self._open.close()
 
-    def _stage(self, name: str, group: GroupState, starts: "Offsets", ends: "Offsets") -> StageLag:
-        committed = {topic: self._groups[name].committed(topic, ends[topic]) for topic in self._sources[name]}
+    def _stage(
+        self, name: str, group: GroupState, committed: "Offsets", starts: "Offsets", ends: "Offsets"
+    ) -> StageLag:
         behind = [
-            sum(max(0, end - at.get(part, starts[topic][part])) for part, end in ends[topic].items())
+            sum(max(0, end - at.get(part, starts[topic].get(part, 0))) for part, end in ends[topic].items())
             for topic, at in committed.items()
             if at
         ]
@@ -221,6 +229,20 @@ def _sources(name: str, prefix: str) -> list[str]:
     except (ImportError, FramefuseError) as error:
         log.info("stage %s is left out: %s", name, error)
         return []
+
+
+def _trouble(error: Exception, bootstrap: str) -> str:
+    match error:
+        case BrokerUnavailable() | Retry():
+            return _away(bootstrap)
+        case FramefuseError():
+            return str(error)
+        case _:
+            return f"cannot look: {type(error).__name__}: {error}"
+
+
+def _away(bootstrap: str) -> str:
+    return f"no broker answers at {bootstrap}: is it up? 'framefuse broker status'"
 
 
 def _statistics(settings: KafkaSettings, opened: ExitStack) -> StreamStatistics | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from framefuse.audit.ledger import Ledger, Tally
-from schemas.records import UNREADABLE, Fused, Outcome
+from schemas.records import Fused, Outcome
 
 RATE_WINDOW = timedelta(seconds=5)
 OLD = timedelta(minutes=1)
@@ -120,20 +120,30 @@ class Watch:
         self.streams: dict[str, StreamWatch] = {}
         self._stream = stream
         self._tally = Tally()
+        self._all = StreamWatch("")
         self._next = dict(first or {})
         self._records = 0
 
     def add(self, fused: Fused, now: datetime) -> bool:
         """Take a result; whether it is of a stream that is shown."""
         self._tally.add(fused)
+        self._all.add(fused, now)
         self._records += 1
         at = fused.frame
         self._next[at.partition] = max(self._next.get(at.partition, 0), at.offset + 1)
-        if self._stream not in (None, fused.stream_id):
+        if not self.shows(fused.stream_id):
             return False
         watch = self.streams.setdefault(fused.stream_id, StreamWatch(fused.stream_id))
         watch.add(fused, now)
         return True
+
+    def per_second(self, now: datetime) -> float:
+        """Outcomes a second of all streams, over the last few seconds."""
+        return self._all.per_second(now)
+
+    def shows(self, stream_id: str) -> bool:
+        """Whether this stream is one of those that are shown."""
+        return self._stream in (None, stream_id)
 
     def ledger(self, bounds: Mapping[int, tuple[int, int]]) -> Ledger:
         """The ledger since the beginning.
@@ -159,10 +169,6 @@ class Watch:
         if lag.first_frames is None:
             return lag.behind
         return sum(max(0, self._next.get(part, 0) - frame) for part, frame in lag.first_frames.items())
-
-    def by_name(self) -> Sequence[StreamWatch]:
-        """The streams in order of their names; frames that nobody could read come last."""
-        return sorted(self.streams.values(), key=lambda one: (one.stream_id == UNREADABLE, one.stream_id))
 
 
 def latency_ms(fused: Fused) -> float:

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from framefuse.cli.screen import duration, line, render
+from framefuse.cli.dashboard import duration, render
+from framefuse.cli.screen import line
 from framefuse.results.standing import Standing
 from framefuse.results.watching import StageLag, StreamWatch, Watch, objects_in_words
 from schemas.records import UNREADABLE, Fused, Missing, Outcome, Side
@@ -64,7 +65,7 @@ def test_the_ledger_is_of_all_streams_when_one_is_shown() -> None:
     assert watch.add(a_result(0), at(0))
     assert not watch.add(a_result(1, stream="yard"), at(0))
 
-    assert [stream.stream_id for stream in watch.by_name()] == ["gate"]
+    assert list(watch.streams) == ["gate"]
     assert watch.ledger({0: (0, 2)}).in_words() == "2 published = 2 fused"
 
 
@@ -73,7 +74,8 @@ def test_streams_come_by_name_and_what_nobody_could_read_last() -> None:
     for frame, stream in enumerate(("yard", UNREADABLE, "gate", "zoo")):
         watch.add(a_result(frame, stream=stream), at(0))
 
-    assert [stream.stream_id for stream in watch.by_name()] == ["gate", "yard", "zoo", UNREADABLE]
+    lines = shown(watch, Standing())
+    assert [one.split()[0] for one in lines[1:]] == ["gate", "yard", "zoo", UNREADABLE]
 
 
 def test_objects_come_nearest_first_with_their_distance_as_far_as_there_is_room() -> None:
