@@ -57,4 +57,7 @@ OUTCOMES = Counter("framefuse_outcomes_total", "Frames by their final outcome.",
 PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowledged.")
 REJECTED = Counter("framefuse_rejected_total", "Pictures that a publisher refused.", ["reason"])
 DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending.")
+
+CAMERAS = Gauge("framefuse_cameras", "Declared streams that this publisher has, by how they are.", ["state"])
+CAMERA_RESTARTS = Counter("framefuse_camera_restarts_total", "Runs of a stream after its first one here.")
 STREAMS = Gauge("framefuse_streams", "Streams that this process publishes, by how they are.", ["state"])

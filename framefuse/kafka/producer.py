@@ -73,6 +73,10 @@ class Producer:
         """Wait for every record to be reported; the number still waiting after `timeout_s`."""
         return self._producer.flush(timeout_s)
 
+    def abandon(self) -> None:
+        """Forget what is not yet on its way to the broker; it is reported as failed."""
+        self._producer.purge(in_queue=True, in_flight=False)
+
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush and disconnect."""
         self._producer.flush(timeout_s)

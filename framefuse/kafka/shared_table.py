@@ -19,6 +19,7 @@ from framefuse.settings import KafkaSettings
 log = logging.getLogger("framefuse.kafka")
 SESSION_TIMEOUT_S = 6.0
 """A member that the broker has not heard of for so long loses its partitions to others."""
+HEARTBEAT_S = 1.5
 _MAX_POLL_INTERVAL_S = 60.0
 _BATCH = 500
 
@@ -62,7 +63,7 @@ class SharedTable:
                 "auto.offset.reset": "earliest",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": int(SESSION_TIMEOUT_S * 1000),
-                "heartbeat.interval.ms": 1500,
+                "heartbeat.interval.ms": int(HEARTBEAT_S * 1000),
                 "max.poll.interval.ms": int(_MAX_POLL_INTERVAL_S * 1000),
                 "fetch.queue.backoff.ms": 5,
             }
@@ -103,9 +104,8 @@ class SharedTable:
             log.warning("%s: %s", self.group, error.str())
 
     def _assign(self, consumer: ck.Consumer, parts: list[ck.TopicPartition]) -> None:
-        if parts:
-            log.info("%s: assigned %s", self.group, _names(parts))
-            self._owner.assigned(_numbers(parts))
+        log.info("%s: assigned %s more", self.group, _names(parts))
+        self._owner.assigned(_numbers(parts))
         consumer.incremental_assign(
             [ck.TopicPartition(part.topic, part.partition, ck.OFFSET_BEGINNING) for part in parts]
         )

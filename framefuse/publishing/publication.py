@@ -21,6 +21,7 @@ from framefuse.publishing.sources import Condition, Damaged, Dropped, Picture, R
 from framefuse.settings import KafkaSettings
 from schemas.records import State
 
+END_OF_SOURCE = "end of the source"
 _NOTICES_KEPT = 200
 _LAST_WORDS_S = 10.0
 
@@ -213,7 +214,7 @@ class _Stream:
             target=self._run, name=f"framefuse-stream-{publisher.stream_id}", daemon=True
         )
         self._source, self._options, self._noticed = source, options, noticed
-        self._stop, self._ended = threading.Event(), "end of the source"
+        self._stop, self._ended = threading.Event(), END_OF_SOURCE
         self._paced = (options.realtime or options.live) and not source.live
         self.done = threading.Event()
         """Instead of `join`, which takes a thread for ended when Ctrl-C interrupts it (CPython 3.11)."""

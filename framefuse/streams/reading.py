@@ -1,0 +1,109 @@
+"""What is declared beside how it is: rows for whoever shows streams."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from framefuse.kafka import Message, Reader
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.publishing.publication import END_OF_SOURCE
+from framefuse.settings import KafkaSettings
+from framefuse.streams.credentials import masked
+from framefuse.streams.registry import declared_streams
+from schemas.codec import NotARecord, SchemaBook, decode
+from schemas.records import State, Stream, StreamState
+from schemas.topics import STREAM_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """How a stream was, as its publisher said last."""
+
+    state: StreamState
+    at: datetime
+    """The broker's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stream: declared, reported, or both."""
+
+    stream_id: str
+    declared: Stream | None
+    reported: Reported | None
+
+    @property
+    def source(self) -> str:
+        """Its address, fit for everybody's eyes; empty where nobody declared one."""
+        return masked(self.declared.source) if self.declared else ""
+
+
+def rows(settings: KafkaSettings, *, every: bool = False) -> list[Row]:
+    """All declared streams and those that are published without, by id.
+
+    Args:
+        settings: where the broker is.
+        every: also those that nobody declares any more and that have ended.
+
+    Raises:
+        Retry: the broker did not answer.
+        Stop: there are no topics.
+    """
+    book = SchemaTopic(settings, announce=False).book
+    declared = {stream_id: found.stream for stream_id, found in declared_streams(settings, book).items()}
+    return merged(declared, reported_states(settings, book), every=every)
+
+
+def merged(
+    declared: Mapping[str, Stream], reported: Mapping[str, Reported], *, every: bool = False
+) -> list[Row]:
+    """Both sides brought together; see `rows`."""
+    return [
+        Row(stream_id, declared.get(stream_id), reported.get(stream_id))
+        for stream_id in sorted(declared.keys() | reported.keys())
+        if every or stream_id in declared or reported[stream_id].state.state is not State.ENDED
+    ]
+
+
+def reported_states(settings: KafkaSettings, book: SchemaBook) -> dict[str, Reported]:
+    """The last word of each stream's publisher, by stream id.
+
+    Raises:
+        Retry: the broker did not answer.
+        Stop: there is no such topic.
+    """
+    with Reader(settings, client_id="framefuse-states") as reader:
+        return latest_states(reader.everything(STREAM_STATES.name(settings.prefix)), book)
+
+
+def latest_states(messages: Iterable[Message], book: SchemaBook) -> dict[str, Reported]:
+    """The last of these records by stream; one that this version cannot read is left out."""
+    found: dict[str, Reported] = {}
+    for message in messages:
+        stream_id = (message.key or b"").decode(errors="replace")
+        found.pop(stream_id, None)
+        if message.value is None:
+            continue
+        try:
+            found[stream_id] = Reported(decode(message.value, StreamState, book), message.timestamp)
+        except NotARecord:
+            continue
+    return found
+
+
+def published_since(
+    settings: KafkaSettings, book: SchemaBook, since: Mapping[str, datetime]
+) -> frozenset[str]:
+    """The streams whose source has been published to its end after these times (the broker's clock).
+
+    Raises:
+        Retry: the broker did not answer.
+    """
+    reported = reported_states(settings, book)
+    return frozenset(
+        stream_id
+        for stream_id, declared_at in since.items()
+        if (found := reported.get(stream_id)) is not None
+        and found.at >= declared_at
+        and found.state.ended == END_OF_SOURCE
+    )
