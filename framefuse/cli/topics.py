@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from framefuse.cli.acls import acls
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
@@ -52,11 +53,46 @@ def create(
     SchemaTopic(kafka)
     console.print(f"{len(created)} topics created, {len(ALL) - len(created)} were there.")
     for name, count in grown.items():
-        console.print(f"{name} has grown to {count} partitions, as many as the others: restart the workers.")
+        console.print(f"{name} has grown to {count} partitions, as many as the others; workers see it soon.")
     _show(console, kafka.prefix, admin.topic_states([topic.name(kafka.prefix) for topic in ALL]))
     there = admin.check_partitions()
     if partitions not in (None, there):
         console.print(f"[yellow]left at {there} partitions[/yellow], not {partitions}: the topics were there")
+
+
+@app.command()
+def grow(
+    partitions: Annotated[
+        int, typer.Option(min=2, max=10_000, help="Partitions from now on; more than there are.")
+    ],
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Give a pipeline more partitions, so that more workers can share a stage; it may run meanwhile.
+
+    In the safe order: fused, depth, detections, then frames. Workers and subscribers take the new partitions
+    within half a minute. Publishers go on where they are until they are started again; then a stream may sit
+    on another partition, where its new run begins. Partitions can never be taken away.
+
+    [cyan]framefuse topics grow --partitions 32[/cyan]
+    """
+    from framefuse.errors import BadInput
+    from framefuse.kafka import Admin
+    from framefuse.settings import KafkaSettings, load
+    from schemas.topics import ALL, FRAMES
+
+    kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    admin, console = Admin(kafka), Console(soft_wrap=True)
+    there = admin.partition_count(FRAMES.name(kafka.prefix))
+    if partitions <= there:
+        raise BadInput(
+            f"{FRAMES.name(kafka.prefix)} has {there} partitions, --partitions {partitions} is not more: "
+            "Kafka cannot take partitions away"
+        )
+    for name, count in admin.level_partitions(partitions).items():
+        console.print(f"{name} has {count} partitions now")
+    _show(console, kafka.prefix, admin.topic_states([topic.name(kafka.prefix) for topic in ALL]))
+    console.print("Start more workers; restart publishers, so that streams spread over the new partitions.")
 
 
 @app.command(name="list")
@@ -117,6 +153,9 @@ def mend(
         console.print("Nothing was changed: that was a dry run.")
     else:
         mending.mend(admin, changes, groups)
+
+
+app.command()(acls)
 
 
 def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:

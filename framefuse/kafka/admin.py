@@ -266,11 +266,16 @@ class Admin:
             self._trouble = error
 
     def _await(self, futures: Mapping[Any, "Future[Any]"]) -> dict[Any, Any]:
+        answers: dict[Any, Any] = {}
+        asked: Any = None
         try:
-            return {key: future.result(timeout=30.0) for key, future in futures.items()}
+            for asked, future in futures.items():
+                answers[asked] = future.result(timeout=30.0)
+            return answers
         except ck.KafkaException as error:
             if lacks_right(error.args[0]):
-                raise denied(self._settings, error.args[0], "see or change") from None
+                name = _name_of(asked)
+                raise denied(self._settings, error.args[0], "see or change", topic=name, group=name) from None
             if error.args[0].code() in (ck.KafkaError._TRANSPORT, ck.KafkaError._TIMED_OUT):
                 raise self._unavailable(error) from None
             if error.args[0].retriable():
@@ -287,6 +292,11 @@ class Admin:
             "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port; "
             f"tried was FRAMEFUSE_SECURITY_PROTOCOL={security.protocol}{unused}"
         )
+
+
+def _name_of(asked: Any) -> str:  # noqa: ANN401 - what a request to the client has as its key
+    """Of a topic or group: a string, or something that has a name or a topic."""
+    return str(getattr(asked, "name", None) or getattr(asked, "topic", None) or asked)
 
 
 def _group_state(group: Any) -> GroupState:  # noqa: ANN401 - the client's stubs do not know it
