@@ -14,7 +14,7 @@ from typing import Any
 
 import faust
 
-from framefuse.errors import Stop
+from framefuse.errors import Stop, UndecodableRecord
 from framefuse.kafka import Admin, group_of, resolve_bootstrap
 from framefuse.kafka.connection import resolve_security
 from framefuse.kafka.schema_topic import SchemaTopic
@@ -129,17 +129,12 @@ class StatisticsApp:
         self, app: faust.App, called: Names, settings: StatisticsSettings, schemas: SchemaTopic
     ) -> None:
         self.app = app
-        raw: dict[str, Any] = {
-            "key_type": bytes,
-            "value_type": bytes,
-            "key_serializer": "raw",
-            "value_serializer": "raw",
-        }
+        typed: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
+        raw = typed | {"key_serializer": "raw", "value_serializer": "raw"}
         self._called, self._schemas = called, schemas
         self._events = app.topic(called.events, partitions=called.partitions, **raw)
         self._statistics = app.topic(called.statistics, **raw)
-        # The timer forgets streams too, so the partition of a key must be known outside of an agent.
-        table = app.Table(TABLE, partitions=called.partitions, use_partitioner=True, **raw)
+        table = app.Table(TABLE, partitions=called.partitions, **typed)
         self._rows = Rows(table, schemas.book)
         self._board = Board(
             quiet_after=timedelta(seconds=settings.quiet_after_s),
@@ -158,28 +153,36 @@ class StatisticsApp:
 
     async def _count(self, stream: Any) -> None:  # noqa: ANN401
         async for event in stream.events():
-            self._add(event.message)
+            message = event.message
+            before = self._rows[message.key]
+            if message.value is None:
+                if before is not None and self._board.forgettable(before, datetime.now(UTC)):
+                    del self._rows[message.key]
+                continue
+            after = self._after(before, message)
+            if after is not None and after is not before:
+                self._rows[message.key] = after
 
-    def _add(self, message: Any) -> None:  # noqa: ANN401
+    def _after(self, before: StatisticsRow | None, message: Any) -> StatisticsRow | None:  # noqa: ANN401
         try:
             event = decode(message.value, StatisticsEvent, self._schemas.book)
-            key = event.stream_id.encode()
-            row, now = self._rows[key], datetime.now(UTC)
-            after = counted(row, event, now)
-            if after is not None and after != row:
-                self._rows[key] = after
-        except Exception as error:  # in an agent of Faust it would cost more than this event
+            if event.stream_id.encode() != message.key:
+                raise UndecodableRecord(f"an event of {event.stream_id} under the key {message.key!r}")
+            return counted(before, event, datetime.now(UTC))
+        except Exception as error:  # raised in an agent of Faust, it would cost more than this event
             self._refused.tell(message, error)
+            return before
 
     async def _tell(self) -> None:
         tables: Any = self.app.tables
         if self.app.rebalancing or tables.recovery.in_recovery:
             return
-        now = datetime.now(UTC)
-        for statistics in self._board.news(self._own_rows(), now):
+        news = self._board.look(self._own_rows(), datetime.now(UTC))
+        for statistics in news.statistics:
             await self._statistics.send(key=statistics.stream_id.encode(), value=encode(statistics))
-        for stream_id in self._board.forgotten(now):
-            del self._rows[stream_id.encode()]
+        for stream_id in news.forgotten:
+            # Only an agent may change a table of Faust: the event without a value asks `count` to do it.
+            await self._events.send(key=stream_id.encode(), value=None)
             await self._statistics.send(key=stream_id.encode(), value=None)
 
     def _acknowledge(self, message: Any) -> None:  # noqa: ANN401

@@ -4,11 +4,20 @@ A stream that comes to rest is told once more, and then no more until its next r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from processors.statistics.counting import at_rest, report
+from processors.statistics.counting import at_rest, last_heard, report
 from schemas.statistics import Statistics, StatisticsRow
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is to be written."""
+
+    statistics: Sequence[Statistics]
+    forgotten: Sequence[str]
+    """Streams that have been quiet for so long that nobody misses them."""
 
 
 class Board:
@@ -18,11 +27,14 @@ class Board:
         self.streams: dict[str, Statistics] = {}
         self._quiet_after, self._forget_after = quiet_after, forget_after
 
-    def news(self, rows: Iterable[StatisticsRow], now: datetime) -> Sequence[Statistics]:
-        """What is to be told of these streams, which are all; the others are another worker's now."""
+    def look(self, rows: Iterable[StatisticsRow], now: datetime) -> News:
+        """What is new of these streams, which are all that are ours now."""
         before, self.streams = self.streams, {}
-        found = []
+        statistics, forgotten = [], []
         for row in rows:
+            if self.forgettable(row, now):
+                forgotten.append(row.stream_id)
+                continue
             told = before.get(row.stream_id)
             if told is not None and at_rest(told) and told.frames == row.frames:
                 self.streams[row.stream_id] = told
@@ -30,13 +42,9 @@ class Board:
             latest = report(row, now, quiet_after=self._quiet_after)
             self.streams[row.stream_id] = latest
             if told is None or replace(latest, updated_at=told.updated_at) != told:
-                found.append(latest)
-        return found
+                statistics.append(latest)
+        return News(statistics, forgotten)
 
-    def forgotten(self, now: datetime) -> Sequence[str]:
-        """The streams that have been at rest for so long that nobody misses them."""
-        return [
-            one.stream_id
-            for one in self.streams.values()
-            if at_rest(one) and now - max(one.last.fused_at, one.updated_at) > self._forget_after
-        ]
+    def forgettable(self, row: StatisticsRow, now: datetime) -> bool:
+        """Whether a stream has been quiet for long enough."""
+        return now - last_heard(row) > self._forget_after

@@ -67,21 +67,22 @@ def counted(row: StatisticsRow | None, event: StatisticsEvent, now: datetime) ->
         The new row; the same where all was counted before, None if there was none and the event is empty.
     """
     ends = {one.partition: one for one in row.counted} if row else {}
+    after = row
     for sample in event.samples:
         frame = sample.ended.frame
         end = ends.get(frame.partition)
         # A topic that was made anew begins at offset 0 again, but later.
         if end is None or frame.offset > end.offset or frame.appended_at > end.appended_at:
             ends[frame.partition] = Counted(frame.partition, frame.offset, frame.appended_at)
-            row = _with(row or _empty(event.stream_id, sample, now), sample, now)
-    return replace(row, counted=tuple(ends.values())) if row else None
+            after = _with(after or _empty(event.stream_id, sample, now), sample, now)
+    return row if after is row or after is None else replace(after, counted=tuple(ends.values()))
 
 
 def report(row: StatisticsRow, now: datetime, *, quiet_after: timedelta) -> Statistics:
     """What can be said of a stream at `now`; it is quiet when its last result is older than `quiet_after`."""
     slots = [slot for slot in row.slots if slot.number > _number(now) - SLOTS]
     latencies = added(slot.latencies for slot in slots)
-    quiet = now - _last_heard(row) > quiet_after
+    quiet = now - last_heard(row) > quiet_after
     seen = None if quiet else row.seen
     nearest_last_minute = None
     for slot in slots:
@@ -107,6 +108,14 @@ def report(row: StatisticsRow, now: datetime, *, quiet_after: timedelta) -> Stat
 def at_rest(statistics: Statistics) -> bool:
     """Whether nothing of it can change any more until the next result comes."""
     return statistics.quiet and not statistics.frames_last_minute and not statistics.frames_per_s
+
+
+def last_heard(row: StatisticsRow) -> datetime:
+    """When the last result was made; a replay of an old frame is a sign of life, a clock ahead is none."""
+    if not row.slots:
+        return row.since
+    begin = _start(row.slots[-1].number)
+    return min(max(row.last.fused_at, begin), begin + timedelta(seconds=SLOT_S))
 
 
 def nearer(one: Nearest | None, other: Nearest | None) -> Nearest | None:
@@ -191,14 +200,6 @@ def _add(labels: dict[str, int], label: str, count: int) -> None:
 
 def _order(ended: EndedFrame) -> tuple[str, int, int]:
     return (ended.run_id, ended.sequence, ended.attempt)
-
-
-def _last_heard(row: StatisticsRow) -> datetime:
-    """When the last result was made; a replay of an old frame is a sign of life, a clock ahead is none."""
-    if not row.slots:
-        return row.since
-    begin = _start(row.slots[-1].number)
-    return min(max(row.last.fused_at, begin), begin + timedelta(seconds=SLOT_S))
 
 
 def _number(moment: datetime) -> int:
