@@ -23,8 +23,12 @@ class OneStage(StrEnum):
 
 
 Images = Annotated[
-    list[Path], typer.Argument(metavar="IMAGE...", help="JPEG, PNG or WEBP files.", show_default=False)
+    list[Path],
+    typer.Argument(
+        metavar="IMAGE...", help="JPEG, PNG or WEBP files, folders or quoted globs.", show_default=False
+    ),
 ]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of a folder.")]
 Save = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write each picture with its objects and depth into this folder."),
@@ -53,6 +57,7 @@ Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_he
 def infer(
     images: Images,
     *,
+    recursive: Recursive = False,
     as_json: AsJson = False,
     with_map: WithMap = False,
     save: Save = None,
@@ -65,8 +70,13 @@ def infer(
 ) -> None:
     """Find objects and depth in pictures, without Kafka.
 
-    Exit code 1: some picture could not be done; the others are.
+    [cyan]framefuse infer photo.jpg --save looked-at/[/cyan]
+
+    [cyan]framefuse infer photos/ 'scans/*.png' --json --confidence 0.5 | jq .objects[].label[/cyan]
+
+    Exit status: 0 all done · 1 some picture could not be done, the others are · 2 cannot begin.
     """
+    from framefuse.cli.image_paths import image_paths
     from framefuse.cli.infer_view import Wanted, show
     from framefuse.runtime.inline import open_inline
 
@@ -81,6 +91,7 @@ def infer(
         OneStage.DEPTH: {"model": depth_model, "provider": provider},
     }
     asked = {name: given for name, given in flags.items() if stage in (None, name)}
-    failed = show(open_inline(asked), images, Wanted(as_json, with_map, save))
+    paths = image_paths(images, recursive=recursive)
+    failed = show(open_inline(asked), paths, Wanted(as_json, with_map, save))
     if failed:
         raise typer.Exit(1)
