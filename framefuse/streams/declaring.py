@@ -16,6 +16,7 @@ A configuration is YAML:
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,20 @@ def changes(there: Mapping[str, Stream], wanted: Sequence[Stream], *, prune: boo
         left=() if prune else surplus,
         unchanged=[stream.stream_id for stream in wanted if there.get(stream.stream_id) == stream],
     )
+
+
+def without(there: Mapping[str, Stream], stream_ids: Sequence[str]) -> Changes:
+    """What removes these streams.
+
+    Raises:
+        BadInput: one of them is not declared; nothing is removed then.
+    """
+    for stream_id in stream_ids:
+        if stream_id not in there:
+            near = get_close_matches(stream_id, there, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "see 'framefuse streams list'"
+            raise BadInput(f"no stream '{stream_id}' is declared: {hint}")
+    return Changes(removed=list(dict.fromkeys(stream_ids)))
 
 
 def differences(before: Stream, after: Stream) -> list[tuple[str, object, object]]:

@@ -113,25 +113,30 @@ class StreamRegistry:
         self._frames = counts.partition_count(FRAMES.name(settings.prefix))
         self._schemas = SchemaTopic(settings)
 
-    def change(self, decide: Decide) -> Changes:
+    def change(self, decide: Decide, *, dry_run: bool = False) -> tuple[Mapping[str, Stream], Changes]:
         """Let `decide` see what is declared, and write what it wants.
 
         Args:
             decide: called again when another writer came between.
+            dry_run: write nothing.
+
+        Returns:
+            What was declared before, by id, and what it made of it.
 
         Raises:
             BadInput: a partition of `frames` that is not there.
             Retry: others write all the time, or the broker does not answer; nothing was written.
         """
+        if dry_run:
+            return self._decided(declared_streams(self._settings, self._schemas.book), decide)
         for _ in range(_TRIES):
             writer = TransactionalProducer(self._settings, f"{self._settings.prefix}.streams")
             try:
                 there = declared_streams(self._settings, self._schemas.book)
-                wanted = decide({stream_id: found.stream for stream_id, found in there.items()})
-                self._check(wanted)
+                before, wanted = self._decided(there, decide)
                 if wanted:
                     writer.write(list(self._records(there, wanted)))
-                return wanted
+                return before, wanted
             except (Fenced, TransactionFailed) as error:
                 log.info("another writer of %s came between: %s", self._topic, error)
                 time.sleep(0.2)
@@ -139,13 +144,16 @@ class StreamRegistry:
                 writer.close()
         raise Retry(f"{self._topic} is being changed by others all the time: try again")
 
-    def _check(self, wanted: Changes) -> None:
+    def _decided(self, there: Mapping[str, Declared], decide: Decide) -> tuple[Mapping[str, Stream], Changes]:
+        before = {stream_id: found.stream for stream_id, found in there.items()}
+        wanted = decide(before)
         for stream in (*wanted.added, *wanted.changed):
             if stream.partition is not None and stream.partition >= self._frames:
                 raise BadInput(
                     f"stream {stream.stream_id}: partition {stream.partition}: "
                     f"{FRAMES.name(self._settings.prefix)} has the partitions 0 to {self._frames - 1}"
                 )
+        return before, wanted
 
     def _records(self, there: Mapping[str, Declared], wanted: Changes) -> Iterable[Outgoing]:
         counts = Counter(found.partition for found in there.values())

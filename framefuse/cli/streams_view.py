@@ -1,0 +1,127 @@
+"""What `framefuse streams` shows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from framefuse.streams.credentials import masked
+from framefuse.streams.declaring import Changes, differences
+from framefuse.streams.reading import Row
+from schemas.records import State, Stream
+
+_STYLES = {State.RUNNING: "green", State.ENDED: "dim"}
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def show_changes(
+    console: Console, before: Mapping[str, Stream], made: Changes, *, dry_run: bool, name_left: bool
+) -> None:
+    """One line a change, then the sum."""
+    for stream in made.added:
+        console.print(Text.assemble(("+ ", "green"), (stream.stream_id, "bold"), f"  {_in_words(stream)}"))
+    for stream in made.changed:
+        lines = [
+            f"{name} {_value(name, old)} → {_value(name, new)}"
+            for name, old, new in differences(before[stream.stream_id], stream)
+        ]
+        console.print(Text.assemble(("~ ", "yellow"), (stream.stream_id, "bold"), f"  {', '.join(lines)}"))
+    for stream_id in made.removed:
+        console.print(Text.assemble(("- ", "red"), (stream_id, "bold")))
+    if made.left and name_left:
+        names = ", ".join(made.left[:5]) + (", …" if len(made.left) > 5 else "")
+        console.print(f"not in the file and left: {names} (--prune removes them)", style="yellow")
+    parts = [
+        f"{len(which)} {word}"
+        for which, word in ((made.added, "added"), (made.changed, "changed"), (made.removed, "removed"))
+        if which
+    ]
+    parts += [f"{len(made.unchanged)} as before"] if made.unchanged else []
+    console.print(("Would be: " if dry_run else "") + (", ".join(parts) or "nothing to do") + ".")
+
+
+def show_rows(console: Console, rows: Sequence[Row]) -> None:
+    """A table of streams."""
+    if not rows:
+        console.print("No stream is declared: framefuse streams add ID URL")
+        return
+    now = datetime.now(UTC)
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("stream", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("reported", justify="right", no_wrap=True)
+    table.add_column("frames", justify="right", no_wrap=True)
+    table.add_column("source", overflow="fold", ratio=1)
+    for row in rows:
+        table.add_row(Text(row.stream_id, "bold"), *_how_it_is(row, now), _source(row))
+    console.print(table)
+    if any(row.declared and not row.reported for row in rows):
+        console.print("What no publisher has reported yet waits for 'framefuse run camera'.", style="dim")
+
+
+def print_json(rows: Sequence[Row]) -> None:
+    """The same for scripts, a list."""
+    print(json.dumps([_as_json(row) for row in rows], indent=2))
+
+
+def _how_it_is(row: Row, now: datetime) -> tuple[Text, str, str]:
+    if row.reported is None:
+        return Text("not published", "yellow"), "", ""
+    state = row.reported.state
+    text = Text(state.state.value.lower(), _STYLES.get(state.state, "yellow"))
+    return text, _age((now - row.reported.at).total_seconds()), f"{state.published:,}"
+
+
+def _source(row: Row) -> Text:
+    text = Text(_in_words(row.declared)) if row.declared else Text("not declared", "dim")
+    if row.reported is not None and row.reported.state.ended:
+        text.append(f"\n{row.reported.state.ended}", "yellow" if row.declared else "dim")
+    return text
+
+
+def _in_words(stream: Stream) -> str:
+    named = {
+        "fps": f"{stream.fps:g} fps" if stream.fps else "",
+        "freshness": f"{stream.freshness_ms} ms" if stream.freshness_ms else "",
+        "partition": f"partition {stream.partition}" if stream.partition is not None else "",
+        "live": "" if stream.live else "file",
+    }
+    return ", ".join(filter(None, [masked(stream.source), *named.values()]))
+
+
+def _value(name: str, value: object) -> str:
+    return masked(str(value)) if name == "source" else "none" if value is None else str(value).lower()
+
+
+def _age(seconds: float) -> str:
+    for unit_s, unit in _UNITS:
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit} ago"
+    return "now"
+
+
+def _as_json(row: Row) -> dict[str, object]:
+    declared, reported = row.declared, row.reported
+    return {
+        "stream_id": row.stream_id,
+        "declared": None
+        if declared is None
+        else {
+            "url": row.source,
+            "live": declared.live,
+            "fps": declared.fps,
+            "freshness_ms": declared.freshness_ms,
+            "partition": declared.partition,
+        },
+        "state": None if reported is None else reported.state.state.value,
+        "reported_at": None if reported is None else reported.at.isoformat(),
+        "run_id": None if reported is None else reported.state.run_id,
+        "published": None if reported is None else reported.state.published,
+        "dropped": None if reported is None else reported.state.dropped,
+        "rejected": None if reported is None else reported.state.rejected,
+        "last_sequence": None if reported is None else reported.state.last_sequence,
+        "ended": None if reported is None else reported.state.ended,
+    }
