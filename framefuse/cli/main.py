@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from framefuse.cli import broker, dead_letters, ending, run, topics
+from framefuse.cli import broker, dead_letters, ending, run, streams, topics
 from framefuse.cli.audit import audit
 from framefuse.cli.demo import demo
 from framefuse.cli.doctor import doctor
@@ -140,6 +140,8 @@ def root(
 
     [cyan]framefuse publish video.mp4 --wait[/cyan] — frames in
 
+    [cyan]framefuse streams add gate 'rtsp://…'[/cyan], [cyan]framefuse run camera[/cyan] — many cameras
+
     [cyan]framefuse watch[/cyan] — results out
 
     [cyan]framefuse doctor[/cyan] — whether all is well, and what mends what is not
@@ -154,6 +156,7 @@ def root(
 app.command()(demo)
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
+app.add_typer(streams.app, name="streams")
 app.command()(publish)
 app.add_typer(run.app, name="run")
 
