@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from framefuse.errors import BadInput
 
 if TYPE_CHECKING:
+    from framefuse.audit.stored import OpenStoredRows
     from framefuse.doctor.findings import Check
     from framefuse.types import Sink, SinkContext, Stage
 
 STAGES, SINKS = "framefuse.stages", "framefuse.sinks"
+STORED_ROWS = "framefuse.stored_rows"
 COMMANDS, CHECKS = "framefuse.commands", "framefuse.checks"
 
 
@@ -41,6 +43,16 @@ def load_sink(name: str) -> "Callable[[Any, SinkContext], Sink[Any]]":
         BadInput: there is none.
     """
     opener: Callable[[Any, SinkContext], Sink[Any]] = _entry(SINKS, "sink", name).load()
+    return opener
+
+
+def load_stored_rows(name: str) -> "OpenStoredRows":
+    """What reads back what the sink of this name has stored.
+
+    Raises:
+        BadInput: there is none.
+    """
+    opener: OpenStoredRows = _entry(STORED_ROWS, "reader of a store", name).load()
     return opener
 
 

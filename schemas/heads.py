@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import fastavro
 
 from schemas.codec import NotARecord, SchemaBook, opened, schema_of
-from schemas.records import Derived, Frame, Fused, Head, Outcome
+from schemas.records import Depth, Derived, Detections, Frame, Fused, Head, Missing, Outcome, Status
 from schemas.shape import from_plain
 
 T = TypeVar("T")
@@ -24,9 +24,29 @@ class FusedHead(Derived):
     """Which frame, and how it ended."""
 
     outcome: Outcome
+    missing: tuple[Missing, ...] = ()
 
 
-RECORD_OF: Mapping[Any, Any] = {FusedHead: Fused, Head: Frame}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionsHead(Derived):
+    """Which frame, and whether detection had a result."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthHead(Derived):
+    """Which frame, and whether depth had a result."""
+
+    status: Status
+
+
+RECORD_OF: Mapping[Any, Any] = {
+    FusedHead: Fused,
+    DetectionsHead: Detections,
+    DepthHead: Depth,
+    Head: Frame,
+}
 """The record that each head begins."""
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from framefuse.errors import BadInput, FramefuseError, SinkBusy, Stop
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
     from obstore.store import ClientConfig, RetryConfig
 
 SETTING = "FRAMEFUSE_OBJECT_STORE_URL"
@@ -87,6 +89,33 @@ class ResultStore:
                     elif in_order:
                         return
 
+    def folders(self) -> Iterator[str]:
+        """The folders that results may be in.
+
+        Raises:
+            SinkBusy, Stop: as `create`.
+        """
+        with _our_errors(self._url):
+            yield from obstore.list_with_delimiter(self._store)["common_prefixes"]
+
+    def reader(self, key: str) -> "RangesOfFile":
+        """A file to read here and there in; only what is asked for is fetched.
+
+        Raises:
+            SinkBusy, Stop: as `create`.
+        """
+        with _our_errors(self._url):
+            return RangesOfFile(self, key, obstore.head(self._store, key)["size"])
+
+    def range(self, key: str, start: int, end: int) -> bytes:
+        """The bytes of a file from `start` up to `end`.
+
+        Raises:
+            SinkBusy, Stop: as `create`.
+        """
+        with _our_errors(self._url):
+            return bytes(obstore.get_range(self._store, key, start=start, end=end))
+
     def end(self, key: str, size: int) -> bytes:
         """The last `size` bytes of a file, or all of a shorter one.
 
@@ -98,6 +127,41 @@ class ResultStore:
             if whole == 0:
                 return b""
             return bytes(obstore.get_range(self._store, key, start=max(0, whole - size), end=whole))
+
+
+class RangesOfFile(RawIOBase):
+    """A file of a store, as Python and Arrow read files."""
+
+    def __init__(self, store: ResultStore, key: str, size: int) -> None:
+        super().__init__()
+        self._store, self._key, self._size = store, key, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Go to a place, counted from the start, from here or from the end."""
+        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill the buffer, or as much of it as there is left."""
+        with memoryview(buffer) as view:
+            end = min(self._size, self._at + len(view))
+            found = self._store.range(self._key, self._at, end) if end > self._at else b""
+            view[: len(found)] = found
+            self._at += len(found)
+            return len(found)
 
 
 def open_results(url: str) -> ResultStore:
@@ -122,6 +186,20 @@ def open_results(url: str) -> ResultStore:
     except (BaseError, ValueError) as error:
         raise BadInput(f"{SETTING} {url}: {_first_line(error)}") from None
     return ResultStore(store, url)
+
+
+def existing_results(url: str) -> ResultStore:
+    """The same to read only: a local folder that is not there is not made.
+
+    Raises:
+        BadInput: there is no such folder, or the URL is of no kind we know.
+        SinkBusy, Stop: as `ResultStore.create`.
+    """
+    scheme, separator, rest = url.partition("://")
+    path = rest if scheme == "file" else url
+    if (not separator or scheme == "file") and not Path(path).expanduser().is_dir():
+        raise BadInput(f"no folder {path}: give where 'framefuse run object-store' keeps its results")
+    return open_results(url)
 
 
 @contextmanager

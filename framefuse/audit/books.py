@@ -8,30 +8,14 @@ over, one above it is in flight, and a bit that is set twice a duplicate.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
 from framefuse.audit.ledger import Ledger, Tally
+from framefuse.audit.offences import OFFENDERS_NAMED, Offence, Offender, Place
+from framefuse.audit.stored import StoredCounts
 from schemas.heads import FusedHead
 from schemas.records import UNREADABLE, Head
-
-OFFENDERS_NAMED = 20
-
-
-class Offence(StrEnum):
-    """What can be wrong with the outcome of a frame."""
-
-    MISSING = "missing"
-    """A later frame of its partition has an outcome, this one has none."""
-    DUPLICATED = "duplicated"
-    """It has an outcome already."""
-    OUT_OF_ORDER = "out of order"
-    """A later frame had its outcome before."""
-    UNKNOWN_FRAME = "unknown frame"
-    """The outcome of a frame that the topic of frames has never had there."""
-    UNREADABLE = "unreadable"
-    """A record of `fused` that cannot be decoded."""
 
 
 class Bounds(NamedTuple):
@@ -39,27 +23,6 @@ class Bounds(NamedTuple):
 
     first: int
     next: int
-
-
-class Place(NamedTuple):
-    """Partition and offset of a frame."""
-
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offender:
-    """One thing that is wrong, by name."""
-
-    offence: Offence
-    place: Place
-    """Of the frame; of the record itself where that is unreadable."""
-    fused_offset: int | None = None
-    """Of the offending record; None where there is none."""
-    stream_id: str | None = None
-    """None where it cannot be known."""
-    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +35,10 @@ class Books:
     """The first of them, at most `OFFENDERS_NAMED`."""
     horizons: Mapping[int, int]
     """By partition, the first frame that is counted."""
+    late: int = 0
+    """Live frames that are PARTIAL because their other half came too late."""
+    stored: StoredCounts | None = None
+    """Where a store was compared."""
 
     @property
     def balanced(self) -> bool:
@@ -83,7 +50,14 @@ class PartitionBooks:
     """The books of one partition; feed it `fused` from its start."""
 
     def __init__(
-        self, partition: int, frames: Bounds, *, fused_first: int, tally: Tally, stream: str | None = None
+        self,
+        partition: int,
+        frames: Bounds,
+        *,
+        fused_first: int,
+        tally: Tally,
+        stream: str | None = None,
+        since: int = 0,
     ) -> None:
         """Open the books.
 
@@ -93,10 +67,12 @@ class PartitionBooks:
             fused_first: first offset that `fused` still holds.
             tally: takes the outcomes that count; may be shared by partitions.
             stream: count and accuse only frames of this stream, and those whose stream cannot be known.
+            since: count and accuse only frames from this offset on.
         """
+        self.since = since
         self.partition, self._frames, self._fused_first = partition, frames, fused_first
         self._tally, self._stream = tally, stream
-        self.horizon = frames.first
+        self.horizon = max(frames.first, since)
         """The first frame that both logs can tell of."""
         self.offences: Counter[Offence] = Counter()
         self.offenders: list[Offender] = []
@@ -106,6 +82,8 @@ class PartitionBooks:
     def add(self, head: FusedHead, fused_offset: int) -> None:
         """Take the outcome of one frame, in the order of `fused`."""
         frame = head.frame.offset
+        if frame < self.since:
+            return
         if head.frame.partition != self.partition or not 0 <= frame < self._frames.next:
             self._accuse(Offence.UNKNOWN_FRAME, head, fused_offset)
             return
@@ -124,7 +102,7 @@ class PartitionBooks:
 
     def add_unreadable(self, fused_offset: int) -> None:
         """Take note of a record that cannot be decoded."""
-        self._note(Offender(Offence.UNREADABLE, Place(self.partition, fused_offset), fused_offset))
+        self.note(Offender(Offence.UNREADABLE, Place(self.partition, fused_offset), fused_offset))
 
     @property
     def records(self) -> int:
@@ -152,16 +130,18 @@ class PartitionBooks:
 
     def _begin(self, frame: int) -> bytearray:
         # Retention took nothing from `fused`: frames before its first one count, if `frames` still has them.
-        self.horizon = frame if self._fused_first else min(frame, self._frames.first)
+        first = frame if self._fused_first else min(frame, self._frames.first)
+        self.horizon = max(first, self.since)
         self._bits = bytearray(-(-(self._frames.next - self.horizon) // 8))
         return self._bits
 
     def _accuse(self, offence: Offence, head: FusedHead, fused_offset: int) -> None:
         if self._stream in (None, head.stream_id) or head.stream_id == UNREADABLE:
             place = Place(head.frame.partition, head.frame.offset)
-            self._note(Offender(offence, place, fused_offset, head.stream_id, head.sequence))
+            self.note(Offender(offence, place, fused_offset, head.stream_id, head.sequence))
 
-    def _note(self, offender: Offender) -> None:
+    def note(self, offender: Offender) -> None:
+        """Take down something that is wrong."""
         self.offences[offender.offence] += 1
         if len(self.offenders) < OFFENDERS_NAMED:
             self.offenders.append(offender)

@@ -1,23 +1,35 @@
 """Audits the topics of a pipeline: reads `fused` from its start, and of `frames` hardly more than its bounds.
 
-Thin: what is right and wrong is decided in `auditing.py`. Writes nothing and joins no group.
+Thin: what is right and wrong is decided in `books.py`, `halves.py` and `stored.py`. Writes nothing and joins
+no group.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from framefuse.audit.books import Books, Bounds, PartitionBooks, Place, close, runs, unsettled
+from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, unsettled
+from framefuse.audit.halves import Halves
 from framefuse.audit.ledger import Tally
+from framefuse.audit.offences import Place
+from framefuse.audit.stored import StoreBooks, StoredCounts, StoredRows
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import NotARecord, SchemaBook
-from schemas.heads import FusedHead, decode_head
-from schemas.records import Head
-from schemas.topics import FRAMES, FUSED
+from schemas.heads import DepthHead, DetectionsHead, FusedHead, decode_head
+from schemas.records import Head, Side
+from schemas.topics import DEPTH, DETECTIONS, FRAMES, FUSED
 
 _TELL_EVERY = 1000
+_MARGIN = timedelta(minutes=1)
+"""Of what other hosts stamp: their clocks may be this far behind the broker's."""
+_SIDES: Mapping[Side, tuple[str, type[DetectionsHead] | type[DepthHead]]] = {
+    Side.DETECTION: (DETECTIONS.suffix, DetectionsHead),
+    Side.DEPTH: (DEPTH.suffix, DepthHead),
+}
 Progress = Callable[[int, int], None]
 """Told how many offsets of `fused` have been read, of how many."""
 
@@ -26,71 +38,174 @@ def _untold(done: int, total: int) -> None:
     del done, total
 
 
-def audit(settings: KafkaSettings, *, stream: str | None = None, progress: Progress = _untold) -> Books:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an audit looks at."""
+
+    stream: str | None = None
+    """Only this stream's frames. Their number is in no offset, so the heads of all in flight are read."""
+    since: datetime | None = None
+    """Only frames that were appended since."""
+    store: StoredRows | None = None
+    """Compare what is in this store, too."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """One partition, with all that is checked of it."""
+
+    books: PartitionBooks
+    halves: Halves
+    store: StoreBooks | None = None
+
+    def enter(self, message: Message, schemas: SchemaBook) -> None:
+        try:
+            head = decode_head(message.value, FusedHead, schemas)
+        except NotARecord:
+            self.books.add_unreadable(message.offset)
+            return
+        self.books.add(head, message.offset)
+        if head.frame.offset >= self.books.since:
+            self.halves.add(head, message.offset)
+            if self.store is not None:
+                self.store.add(head)
+
+
+@dataclass(slots=True)
+class _Audit:
+    """What the steps of one audit share."""
+
+    settings: KafkaSettings
+    scope: Scope
+    reader: Reader
+    schemas: SchemaBook
+    tally: Tally = field(default_factory=Tally)
+    stored: StoredCounts = field(default_factory=StoredCounts)
+
+    def name(self, suffix: str) -> str:
+        return f"{self.settings.prefix}.{suffix}"
+
+    def bounds(self, suffix: str) -> dict[int, Bounds]:
+        return {part.number: Bounds(*at) for part, at in self.reader.bounds(self.name(suffix)).items()}
+
+    def since(self, suffix: str, moment: datetime | None, margin: timedelta = _MARGIN) -> dict[int, int]:
+        """By partition, the first offset of that moment or later; nothing where none is asked for."""
+        if moment is None:
+            return {}
+        found = self.reader.offsets_at(self.name(suffix), moment - margin)
+        return {part.number: offset for part, offset in found.items()}
+
+    def within(self, suffix: str, bounds: Mapping[int, Bounds]) -> Iterator[Message]:
+        """All records within the bounds, by partition in order."""
+        topic = self.name(suffix)
+        return self.reader.within(
+            {Partition(topic, number): (at.first, at.next) for number, at in bounds.items()}
+        )
+
+
+def audit(settings: KafkaSettings, scope: Scope | None = None, *, progress: Progress = _untold) -> Books:
     """The books of everything that is in the topics now.
 
     Args:
         settings: where the broker is.
-        stream: only this stream's frames. Their number is in no offset, so the heads of all frames in flight
-            are read.
-        progress: told after each batch.
+        scope: what to look at; everything in the topics unless given.
+        progress: told now and then.
 
     Raises:
         BrokerUnavailable: no broker answers.
         Retry: it stops answering.
-        Stop: there are no topics.
+        Stop: there are no topics, or the store cannot be read.
     """
-    frames_topic, fused_topic = FRAMES.name(settings.prefix), FUSED.name(settings.prefix)
-    Admin(settings).partition_count(fused_topic)
-    book, tally = SchemaTopic(settings, announce=False).book, Tally()
+    scope = scope or Scope()
+    Admin(settings).partition_count(FUSED.name(settings.prefix))
+    schemas = SchemaTopic(settings, announce=False).book
     with Reader(settings, client_id="framefuse-audit") as reader:
-        fused = _bounds(reader, fused_topic)
+        this = _Audit(settings, scope, reader, schemas)
+        fused = this.bounds(FUSED.suffix)
         # After those of `fused`: every frame with an outcome is then below its end.
-        frames = _bounds(reader, frames_topic)
-        parts = []
-        for number in sorted(frames):
-            first = fused[number].first if number in fused else 0
-            parts.append(
-                PartitionBooks(number, frames[number], fused_first=first, tally=tally, stream=stream)
-            )
-        wanted = {number: bounds for number, bounds in fused.items() if number < len(parts)}
-        total = sum(bounds.next - bounds.first for bounds in wanted.values())
-        for done, message in enumerate(_read(reader, fused_topic, wanted), start=1):
-            _enter(parts[message.partition], message, book)
+        frames = this.bounds(FRAMES.suffix)
+        begin = this.since(FUSED.suffix, scope.since)
+        to_read = {
+            number: at._replace(first=max(at.first, begin.get(number, 0)))
+            for number, at in fused.items()
+            if number in frames
+        }
+        parts = _open(this, frames, fused, to_read)
+        total = sum(at.next - at.first for at in to_read.values())
+        for done, message in enumerate(this.within(FUSED.suffix, to_read), start=1):
+            parts[message.partition].enter(message, schemas)
             if done % _TELL_EVERY == 0:
                 progress(done, total)
-        heads = dict(_heads(reader, frames_topic, frames, unsettled(parts, stream=stream), book))
-    return close(parts, tally, heads, stream=stream)
+        for part in parts.values():
+            _look_for_halves(this, part)
+        books = [part.books for part in parts.values()]
+        heads = dict(_heads(this, frames, unsettled(books, stream=scope.stream)))
+    return replace(
+        close(books, this.tally, heads, stream=scope.stream),
+        late=sum(part.halves.late for part in parts.values()),
+        stored=this.stored if scope.store else None,
+    )
 
 
-def _bounds(reader: Reader, topic: str) -> dict[int, Bounds]:
-    return {part.number: Bounds(*bounds) for part, bounds in reader.bounds(topic).items()}
+def _open(
+    this: _Audit, frames: Mapping[int, Bounds], fused: Mapping[int, Bounds], to_read: Mapping[int, Bounds]
+) -> dict[int, _Part]:
+    since = this.since(FRAMES.suffix, this.scope.since, margin=timedelta())
+    parts = {}
+    for number in sorted(frames):
+        there, read = fused.get(number, Bounds(0, 0)), to_read.get(number, Bounds(0, 0))
+        books = PartitionBooks(
+            number,
+            frames[number],
+            # What `since` leaves unread is there: only retention makes the first outcome the horizon.
+            fused_first=there.first if read.first == there.first else 0,
+            tally=this.tally,
+            stream=this.scope.stream,
+            since=since.get(number, 0),
+        )
+        parts[number] = _Part(books, Halves(number), _store_books(this, books))
+    return parts
 
 
-def _enter(books: PartitionBooks, message: Message, book: SchemaBook) -> None:
-    try:
-        books.add(decode_head(message.value, FusedHead, book), message.offset)
-    except NotARecord:
-        books.add_unreadable(message.offset)
+def _store_books(this: _Audit, books: PartitionBooks) -> StoreBooks | None:
+    if this.scope.store is None:
+        return None
+    topic = this.name(FRAMES.suffix)
+    topic_id = Admin(this.settings).topic_ids([topic])[topic]
+    return StoreBooks(
+        books.partition,
+        this.scope.store.rows(topic_id, books.partition, books.horizon),
+        counts=this.stored,
+        accuse=books.note,
+        stream=this.scope.stream,
+    )
+
+
+def _look_for_halves(this: _Audit, part: _Part) -> None:
+    """Read a side from where its record would be, up to the last frame that went on without it."""
+    number = part.books.partition
+    for side, since, last in part.halves.wanted():
+        suffix, kind = _SIDES[side]
+        there = this.bounds(suffix).get(number)
+        begin = this.since(suffix, since).get(number)
+        if there is None or begin is None:
+            continue
+        for message in this.within(suffix, {number: there._replace(first=max(there.first, begin))}):
+            with suppress(NotARecord):
+                head = decode_head(message.value, kind, this.schemas)
+                offender = part.halves.found(side, head)
+                if offender is not None and this.scope.stream in (None, offender.stream_id):
+                    part.books.note(offender)
+                if head.frame.offset >= last:
+                    break
 
 
 def _heads(
-    reader: Reader,
-    topic: str,
-    frames: Mapping[int, Bounds],
-    places: Iterable[Place],
-    book: SchemaBook,
+    this: _Audit, frames: Mapping[int, Bounds], places: Iterable[Place]
 ) -> Iterator[tuple[Place, Head]]:
     """The heads of these frames, without those that retention has removed or that cannot be decoded."""
     for number, offsets in runs(places):
         first = max(offsets.start, frames[number].first)
-        for message in _read(reader, topic, {number: Bounds(first, offsets.stop)}):
+        for message in this.within(FRAMES.suffix, {number: Bounds(first, offsets.stop)}):
             with suppress(NotARecord):
-                yield Place(number, message.offset), decode_head(message.value, Head, book)
-
-
-def _read(reader: Reader, topic: str, bounds: Mapping[int, Bounds]) -> Iterator[Message]:
-    """All records within the bounds, by partition."""
-    return reader.within(
-        {Partition(topic, number): (bound.first, bound.next) for number, bound in bounds.items()}
-    )
+                yield Place(number, message.offset), decode_head(message.value, Head, this.schemas)

@@ -11,54 +11,89 @@ from rich.table import Table
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
-    from framefuse.audit.books import Books, Offender
+    from framefuse.audit.books import Books
+    from framefuse.audit.offences import Offender
     from framefuse.settings import KafkaSettings
 
 EXIT_UNBALANCED = 1
 _SHOW_PROGRESS_AFTER = 5_000
 
 StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the frames of this stream.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="MOMENT", help="Only frames since 10m, 2h, 1d or 2026-03-01T12:00."),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="URL", help="Compare the results kept there, too: a folder, s3://, gs://, az://."
+    ),
+]
 
 
 def audit(
     *,
     stream: StreamOption = None,
+    since: Since = None,
+    store: Store = None,
     as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
     """Check the books: every published frame has exactly one outcome, in order, or is still in flight.
 
-    Exit status 0 when they balance; 1 when a frame is missing, has two outcomes or came out of order.
-    Frames in flight are allowed and shown. It may run beside the pipeline, and counts from the first frame
-    that both topics can tell of (retention).
+    Exit status 0 when they balance; 1 when a frame is missing, has two outcomes, came out of order, went on
+    without a half that is there, or is another one in the store. Frames in flight are allowed and shown, and
+    so are halves of live frames that came too late. It may run beside the pipeline, and counts from the first
+    frame that both topics can tell of (retention).
 
     [cyan]framefuse audit[/cyan]
 
     [cyan]framefuse audit --stream gate --json | jq .missing[/cyan]
+
+    [cyan]framefuse audit --since 2h --store s3://bucket/results[/cyan]
     """
+    from datetime import UTC, datetime
+
+    from framefuse import plugins
+    from framefuse.audit.topics import Scope
     from framefuse.audit.topics import audit as read_books
     from framefuse.cli.bars import reading_bar
+    from framefuse.cli.moments import moment
     from framefuse.settings import KafkaSettings, load
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    scope = Scope(
+        stream,
+        moment(since, datetime.now(UTC)) if since else None,
+        plugins.load_stored_rows("object-store")(store) if store else None,
+    )
     with reading_bar("outcomes", more_than=_SHOW_PROGRESS_AFTER) as progress:
-        books = read_books(kafka, stream=stream, progress=progress)
+        books = read_books(kafka, scope, progress=progress)
     if as_json:
         print(json.dumps(_as_dict(books, kafka, stream)))
     else:
-        _show(Console(highlight=False), books, kafka, stream)
+        _show(Console(highlight=False), books, kafka, stream, since)
     if not books.balanced:
         raise typer.Exit(EXIT_UNBALANCED)
 
 
-def _show(console: Console, books: "Books", kafka: "KafkaSettings", stream: str | None) -> None:
-    console.print(f"[bold]{stream or kafka.prefix}[/bold]  [dim]{_horizon_in_words(books.horizons)}[/dim]")
+def _show(
+    console: Console, books: "Books", kafka: "KafkaSettings", stream: str | None, since: str | None
+) -> None:
+    console.print(
+        f"[bold]{stream or kafka.prefix}[/bold]  [dim]{_horizon_in_words(books.horizons, since)}[/dim]"
+    )
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(justify="left")
     table.add_column(justify="right")
     for name, count in books.ledger.counts().items():
         table.add_row(name.replace("_", " "), f"{count:,}", style="bold" if name == "published" else "")
+    if books.late:
+        table.add_row("halves too late", f"{books.late:,}", style="yellow")
+    if books.stored:
+        table.add_row("in the store", f"{books.stored.stored:,}")
+        table.add_row("not yet in the store", f"{books.stored.pending:,}")
     for offence, count in books.offences.items():
         if count:
             table.add_row(offence.value, f"{count:,}", style="bold red")
@@ -85,27 +120,31 @@ def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:
 
 def _place(offender: "Offender", kafka: "KafkaSettings") -> str:
     """The frame as topic-partition@offset; of an unreadable record, itself."""
-    from framefuse.audit.books import Offence
+    from framefuse.audit.offences import Offence
     from schemas.topics import FRAMES, FUSED
 
     topic = (FUSED if offender.offence is Offence.UNREADABLE else FRAMES).name(kafka.prefix)
     return f"{topic}-{offender.place.partition}@{offender.place.offset}"
 
 
-def _horizon_in_words(horizons: Mapping[int, int]) -> str:
+def _horizon_in_words(horizons: Mapping[int, int], since: str | None) -> str:
     later = [f"partition {number} from {first:,}" for number, first in horizons.items() if first]
     if not later:
         return "all frames ever published"
-    return f"without what retention removed: {', '.join(later)}"
+    why = f"since {since}" if since else "without what retention removed"
+    return f"{why}: {', '.join(later)}"
 
 
 def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict[str, object]:
-    from framefuse.audit.books import Offence
+    from framefuse.audit.offences import Offence
 
     return {
         "balanced": books.balanced,
         "stream_id": stream,
         **books.ledger.counts(),
+        "late": books.late,
+        "stored": books.stored.stored if books.stored else None,
+        "not_yet_stored": books.stored.pending if books.stored else None,
         **{offence.name.lower(): books.offences[offence] for offence in Offence},
         "horizon": {str(number): first for number, first in books.horizons.items()},
         "offenders": [

@@ -30,10 +30,16 @@ _ASK_ABOVE = 10
 _POLL_S = 0.2
 _PATIENCE_S = 10.0
 
+_HELP = """Records that could not be processed: list them, look at one, send their frames again.
+
+[cyan]framefuse dead-letters list[/cyan]
+
+[cyan]framefuse dead-letters replay --stage detection --wait[/cyan]
+"""
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Records that could not be processed: list them, look at one, send their frames again.",
+    help=_HELP,
 )
 
 Stage = Annotated[str | None, typer.Option("--stage", help="Only what this stage gave up on.")]
@@ -224,7 +230,8 @@ def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool)
 def _selection(
     stage: str | None, error: str | None, since: str | None, topic: str | None, offset: str | None
 ) -> "Selection":
-    from framefuse.dead_letters.cases import Selection, moment, offsets
+    from framefuse.cli.moments import moment
+    from framefuse.dead_letters.cases import Selection, offsets
 
     return Selection(
         stage=stage,

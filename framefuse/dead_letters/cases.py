@@ -7,14 +7,12 @@ A case is about the latest attempt; once that was sent again, it is no longer op
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from framefuse.errors import BadInput
 from schemas.records import Frame
 
-_AGO = re.compile(r"(\d+)\s*([smhd])")
 _OFFSETS = re.compile(r"(\d+)(-)?(\d+)?")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _BEYOND = 1 << 63
 
 
@@ -162,21 +160,6 @@ class Selection:
             and (self.topic is None or topic == self.topic or topic.endswith(f".{self.topic}"))
             and (self.offsets is None or letter.id.offset in self.offsets)
         )
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """A moment from `90s`, `10m`, `2h`, `1d` (that long ago) or ISO 8601, which is local time without a zone.
-
-    Raises:
-        BadInput: it is neither.
-    """
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago is not None:
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise BadInput(f"no moment '{text}': expected 10m, 2h, 1d or 2026-03-01T12:00") from None
 
 
 def offsets(text: str) -> range:

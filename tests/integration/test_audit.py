@@ -1,23 +1,28 @@
 """`framefuse audit` against topics whose faults are known, because the test wrote them."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from framefuse.audit.books import Offence
-from framefuse.audit.topics import audit
+from framefuse.audit.offences import Offence
+from framefuse.audit.topics import Scope, audit
 from framefuse.broker.home import RunningBroker
 from framefuse.cli.audit import audit as command
 from framefuse.errors import Stop
+from framefuse.kafka import Producer
 from framefuse.settings import KafkaSettings
-from schemas.records import Frame, Outcome
+from schemas.codec import encode
+from schemas.records import Depth, Frame, Missing, Outcome, Side, Status
+from schemas.topics import DEPTH
 from tests.parts.logs import Logs, of_stream
 from tests.parts.results import a_fused, an_expired
-from tests.unit.builders import a_frame
+from tests.unit.builders import START, a_frame, origin_at
 
 pytestmark = pytest.mark.broker
 
@@ -42,7 +47,7 @@ def run(logs: Logs, *arguments: str) -> Result:
 
 
 def offenders(logs: Logs, stream: str | None = None) -> Sequence[tuple[Offence, int, int]]:
-    found = audit(logs.kafka, stream=stream).offenders
+    found = audit(logs.kafka, Scope(stream)).offenders
     return [(one.offence, one.place.partition, one.place.offset) for one in found]
 
 
@@ -128,7 +133,7 @@ def test_the_books_of_one_stream(logs: Logs) -> None:
     logs.publish([a_frame("gate" if n % 2 else "yard", n) for n in range(8)])
     logs.fuse([of_stream(a_fused(n), "gate" if n % 2 else "yard") for n in (0, 1, 3, 4)])
 
-    gate, yard = audit(logs.kafka, stream="gate"), audit(logs.kafka, stream="yard")
+    gate, yard = audit(logs.kafka, Scope("gate")), audit(logs.kafka, Scope("yard"))
 
     assert gate.balanced
     assert gate.ledger.in_words() == "4 published = 2 fused + 2 in flight"
@@ -141,6 +146,38 @@ def test_a_record_that_is_no_result_is_an_offender(logs: Logs) -> None:
     logs.append([b"not Avro"])
 
     assert offenders(logs) == [(Offence.UNREADABLE, 0, 0)]
+
+
+def test_only_frames_since_a_moment_count(logs: Logs) -> None:
+    logs.publish(frames(3))
+    time.sleep(0.05)
+    moment = datetime.now(UTC)
+    time.sleep(0.05)
+    logs.publish(frames(4))
+    logs.fuse([0, 2, 3, 4, 5])
+
+    everything, recent = audit(logs.kafka), audit(logs.kafka, Scope(since=moment))
+
+    assert [offender.place.offset for offender in everything.offenders] == [1]
+    assert recent.balanced
+    assert recent.ledger.in_words() == "4 published = 3 fused + 1 in flight"
+    assert run(logs, "--since", "1h").exit_code == 1
+    assert "expected 10m, 2h, 1d" in str(run(logs, "--since", "soon").exception)
+
+
+def test_a_half_that_was_left_out_is_an_offender_unless_it_was_late(logs: Logs) -> None:
+    logs.publish(frames(3))
+    missing = (Missing(Side.DEPTH, "lost: no record"),)
+    partial = [replace(a_fused(at), outcome=Outcome.PARTIAL, missing=missing) for at in range(3)]
+    logs.fuse([replace(partial[0], live=True), *partial[1:]])
+    producer = Producer(logs.kafka)
+    for at in (0, 1):
+        half = Depth(**origin_at(at, appended_at=START).head(), status=Status.OK)
+        producer.send(DEPTH.name(logs.kafka.prefix), encode(half), key=b"gate", partition=0)
+    assert producer.flush(20) == 0
+
+    assert offenders(logs) == [(Offence.HALF_LEFT_OUT, 0, 1)]
+    assert audit(logs.kafka).late == 1
 
 
 def test_an_empty_pipeline_balances(logs: Logs) -> None:

@@ -1,5 +1,6 @@
 """The whole pipeline on a real broker: real processes, real kills; exactly one outcome a frame."""
 
+import json
 import random
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from framefuse.broker.home import RunningBroker
@@ -50,8 +53,16 @@ def test_every_frame_is_fused_once_and_stored_once(pipeline: Pipeline) -> None:
     assert found["depth"]["valid_ratio"] == 1.0
     stored = stored_frames(pipeline.folder / "results")
     assert len(stored) == len(set(stored)) == 200
-    audit = pipeline.run("audit")
+    results = pipeline.folder / "results"
+    audit = pipeline.run("audit", "--store", str(results), "--json")
     assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert json.loads(audit.stdout)["stored"] == 200
+    file = next(results.rglob("*.parquet"))
+    rows_of_file = pq.ParquetFile(file).read()
+    pq.write_table(pa.concat_tables([rows_of_file.slice(0, 1), rows_of_file.slice(2)]), file)
+    audit = pipeline.run("audit", "--store", str(results), "--json")
+    assert audit.returncode == 1
+    assert json.loads(audit.stdout)["not_stored"] == 1
 
 
 def stored_frames(results: Path) -> list[tuple[int, int]]:

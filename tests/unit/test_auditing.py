@@ -6,18 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framefuse.audit.books import (
-    OFFENDERS_NAMED,
-    Books,
-    Bounds,
-    Offence,
-    PartitionBooks,
-    Place,
-    close,
-    runs,
-    unsettled,
-)
+from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, unsettled
 from framefuse.audit.ledger import Tally
+from framefuse.audit.offences import OFFENDERS_NAMED, Offence, Place
 from schemas.heads import FusedHead
 from schemas.records import Head, Outcome
 from tests.unit.builders import origin_at

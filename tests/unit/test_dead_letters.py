@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from framefuse.dead_letters.cases import Case, Cases, Letter, LetterId, Origin, Selection, moment, offsets
+from framefuse.cli.moments import moment
+from framefuse.dead_letters.cases import Case, Cases, Letter, LetterId, Origin, Selection, offsets
 from framefuse.dead_letters.replaying import again
 from framefuse.errors import BadInput
 from schemas.records import Frame

@@ -1,0 +1,121 @@
+"""Whether what a store of results holds is what `fused` says, row by row. Pure.
+
+Both are sorted by frame within a partition, so they are compared as two sorted lists, each read once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from framefuse.audit.offences import Offence, Offender, Place
+from schemas.heads import FusedHead
+from schemas.records import Outcome
+
+
+class StoredRow(NamedTuple):
+    """One row of a store of results, as far as it says which frame, and how it ended."""
+
+    offset: int
+    """Of the frame in `frames`."""
+    frame_id: str
+    stream_id: str
+    sequence: int
+    attempt: int
+    outcome: str
+
+
+class StoredRows(Protocol):
+    """A store of results that can be read again."""
+
+    def rows(self, frames_topic_id: str, partition: int, first: int) -> Iterator[StoredRow]:
+        """The rows of one partition, from the frame at offset `first` on or some before it, in order.
+
+        Args:
+            frames_topic_id: of the topic of frames; results of another life of it are left out.
+            partition: of the frames.
+            first: offset of a frame.
+        """
+
+
+OpenStoredRows = Callable[[str], StoredRows]
+"""What an entry point of `framefuse.stored_rows` is: called with the address of the store."""
+
+
+@dataclass(slots=True)
+class StoredCounts:
+    """How much of what is in `fused` is in the store."""
+
+    stored: int = 0
+    pending: int = 0
+    """After the last row: the store will have them."""
+
+
+class StoreBooks:
+    """Compares one partition; feed it `fused` in order, then `close` it."""
+
+    def __init__(
+        self,
+        partition: int,
+        rows: Iterator[StoredRow],
+        *,
+        counts: StoredCounts,
+        accuse: Callable[[Offender], None],
+        stream: str | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            partition: its number.
+            rows: of the store, in order.
+            counts: takes the counts; may be shared by partitions.
+            accuse: takes what is wrong.
+            stream: count and accuse only this stream.
+        """
+        self._partition, self._rows, self._stream = partition, rows, stream
+        self._counts, self._accuse = counts, accuse
+        self._next = next(rows, None)
+        self._begun = False
+
+    def add(self, head: FusedHead) -> None:
+        """Take the next outcome of `fused`."""
+        frame = head.frame.offset
+        while self._next is not None and self._next.offset < frame:
+            if self._begun:  # before the first outcome, retention has taken what the store still has
+                self._blame(Offence.ONLY_STORED, self._next)
+            self._next = next(self._rows, None)
+        self._begun = True
+        if self._stream not in (None, head.stream_id):
+            return
+        expected = _row_of(head)
+        if self._next is None:
+            self._counts.pending += 1
+        elif self._next.offset > frame:
+            self._blame(Offence.NOT_STORED, expected)
+        else:
+            self._counts.stored += 1
+            if self._next != expected:
+                self._blame(Offence.STORED_DIFFERENTLY, expected)
+            self._pass(frame)
+
+    def _pass(self, frame: int) -> None:
+        """Go on after the row of this frame; each further one is one too many."""
+        self._next = next(self._rows, None)
+        while self._next is not None and self._next.offset == frame:
+            self._blame(Offence.STORED_TWICE, self._next)
+            self._next = next(self._rows, None)
+
+    def _blame(self, offence: Offence, row: StoredRow) -> None:
+        if self._stream in (None, row.stream_id):
+            place = Place(self._partition, row.offset)
+            self._accuse(Offender(offence, place, None, row.stream_id, row.sequence))
+
+
+def _row_of(head: FusedHead) -> StoredRow:
+    return StoredRow(
+        head.frame.offset,
+        head.frame_id,
+        head.stream_id,
+        head.sequence,
+        head.attempt,
+        Outcome(head.outcome).value,
+    )
