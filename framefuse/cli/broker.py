@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from framefuse.broker.home import RunningBroker
     from framefuse.broker.jars import Progress
 
+_HELP = """A real Apache Kafka on this machine, without Docker: loopback only, for one person.
+
+    framefuse broker up
+
+    framefuse broker down
+"""
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="A real Apache Kafka on this machine, without Docker: loopback only, for one person.",
+    help=_HELP,
 )
 
 Data = Annotated[

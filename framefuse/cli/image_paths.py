@@ -28,7 +28,7 @@ def _meant(given: Path, *, recursive: bool) -> Sequence[Path]:
         return found
     if given.exists() or not glob.has_magic(str(given)):
         return [given]
-    found = _images(Path(name) for name in glob.glob(str(given), recursive=True))
+    found = _images(Path(name) for name in glob.glob(str(given), recursive=True))  # noqa: PTH207 - absolute too
     if not found:
         raise BadInput(f"{given}: nothing that is {_KINDS} matches")
     return found

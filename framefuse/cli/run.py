@@ -19,7 +19,19 @@ _SECOND_SIGNAL_EXIT = 130
 
 
 class StageGroup(TyperGroup):
-    """The stages as subcommands, each imported only when it is named."""
+    """The stages as subcommands, each imported only when it is run or its own help is asked for."""
+
+    _by_name_only = False
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """The list of stages says their names: no model runtime is imported for that."""
+        self._by_name_only = True
+        super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - as the base class has it
+        """The names alone, so that the shell has them at once."""
+        self._by_name_only = True
+        return super().shell_complete(ctx, incomplete)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
         """Every installed stage."""
@@ -31,25 +43,33 @@ class StageGroup(TyperGroup):
         """The command of one stage."""
         from framefuse import plugins
 
-        stage = plugins.load_stage(cmd_name)
+        run = _nothing if self._by_name_only else _command_for(plugins.load_stage(cmd_name))
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        single.command(name=cmd_name, help=_help_of(cmd_name))(_command_for(stage))
+        single.command(name=cmd_name, help=_help_of(cmd_name))(run)
         command = typer.main.get_command(single)
         command.name = cmd_name
         return command
+
+
+def _nothing() -> None:
+    """Stands for a stage where only its name matters."""
 
 
 app = typer.Typer(
     cls=StageGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Run workers of a stage until Ctrl-C; start more here or on other hosts, up to the partition count.",
 )
 
 
 @app.callback()
 def stages() -> None:
-    """Run workers of a stage until Ctrl-C; start more here or on other hosts, up to the partition count."""
+    """Run workers of a stage until Ctrl-C; start more here or on other hosts, up to the partition count.
+
+    [cyan]framefuse run detection --workers 2[/cyan]
+
+    [cyan]framefuse run detection --help[/cyan] — the settings of a stage
+    """
 
 
 def stop_on_signals() -> threading.Event:

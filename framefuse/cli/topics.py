@@ -13,7 +13,13 @@ from framefuse.cli.options import AsJson, Bootstrap, Prefix
 if TYPE_CHECKING:
     from framefuse.kafka import TopicState
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The topics of a pipeline.")
+_HELP = """The topics of a pipeline.
+
+[cyan]framefuse topics create --partitions 8[/cyan]
+
+[cyan]framefuse topics list[/cyan]
+"""
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=_HELP)
 Partitions = Annotated[
     int | None,
     typer.Option(

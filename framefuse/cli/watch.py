@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from framefuse.cli.completing import stream_ids
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.errors import BadInput
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 _SILENCE_S = 5.0
 
-StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the results of this stream.")]
+StreamOption = Annotated[
+    str | None,
+    typer.Option("--stream", help="Only the results of this stream.", autocompletion=stream_ids),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="End after this many results.")]
 FromStart = Annotated[
     bool, typer.Option("--from-start", help="Begin with the oldest result that is kept, not with the next.")
