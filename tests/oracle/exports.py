@@ -4,57 +4,66 @@ Needs Ultralytics (AGPL), which only these tests may import.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import onnx
+
+from tests.oracle.seeing import SIZE, a_texture, as_input, see
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-SIZE = 320
 _LOGIT_MEAN, _LOGIT_SPREAD = -7.0, 2.0
 """Of the class scores: about one cell in ten has a class above 0.25."""
 _SIDE_MEAN, _SIDE_SPREAD = 2.0, 1.0
 """Of the sides of boxes in cells, where they are not a distribution: a few boxes are inside out."""
 
 
-def a_texture(width: int, height: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Blobs of all sizes and colours, H×W×3."""
-    rng = np.random.default_rng(seed)
-    picture = np.zeros((height, width, 3), np.float32)
-    for cells in (3, 9, 27):
-        noise = rng.uniform(0, 255 / 3, (cells, cells, 3)).astype(np.float32)
-        picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-    return picture.clip(0, 255).astype(np.uint8)
-
-
-def export(name: str, folder: Path, *, half: bool = False, **options: object) -> Path:
+def export(name: str, folder: Path, *, half: bool = False, int8: bool = False, **options: object) -> Path:
     """An ONNX file of `name` (such as yolov8n), seeded.
 
     Args:
         name: of a yaml of Ultralytics.
         folder: where it goes.
         half: what it takes and gives is float16, as in a file exported on a GPU.
+        int8: its weights are 8 bits, as onnxruntime's dynamic quantization makes them.
         options: as for Ultralytics' own `export`.
     """
     import torch
     from onnxruntime.transformers.float16 import convert_float_to_float16
-    from ultralytics import YOLO
 
     torch.manual_seed(7)
-    model = YOLO(f"{name}.yaml", task="detect")
+    model = opened(f"{name}.yaml")
     model.model.eval()
-    _spread(model.model)
+    if name.startswith("rtdetr"):
+        see(model.model, model.model)
+    else:
+        _spread(model.model)
     model.model.pt_path = str(folder / f"{name}.pt")
     settings = {"imgsz": SIZE, "simplify": False, "device": "cpu"} | options
     path = Path(model.export(format="onnx", **settings))
     if half:
         onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=False), path)
-    return path
+    return path if not int8 else _quantized(path)
+
+
+def opened(name: str) -> Any:  # noqa: ANN401 - Ultralytics has no types here
+    """A yaml or an ONNX file, open in Ultralytics."""
+    from ultralytics import RTDETR, YOLO
+
+    return RTDETR(name) if Path(name).stem.startswith("rtdetr") else YOLO(name, task="detect")
+
+
+def _quantized(path: Path) -> Path:
+    from onnxruntime.quantization import quantize_dynamic
+
+    target = path.with_stem(f"{path.stem}-int8")
+    quantize_dynamic(path, target)
+    quantized = onnx.load(target)
+    onnx.helper.set_model_props(quantized, {one.key: one.value for one in onnx.load(path).metadata_props})
+    onnx.save(quantized, target)
+    return target
 
 
 def _spread(network: "Module") -> None:
@@ -68,7 +77,7 @@ def _spread(network: "Module") -> None:
             (head.one2one_cv2, _SIDE_MEAN, _SIDE_SPREAD),
             (head.one2one_cv3, _LOGIT_MEAN, _LOGIT_SPREAD),
         ]
-    tensor = torch.from_numpy(picture.transpose(2, 0, 1)[None] / np.float32(255))
+    tensor = torch.from_numpy(as_input(picture))
     for branch, mean, spread in branches:
         for level in branch:
             _spread_layer(network, level[-1], tensor, mean, spread)

@@ -1,25 +1,16 @@
-"""DETR-style detectors of random weights that still see: small ones of transformers, and their ONNX files.
-
-Weights as they are drawn give every place of a picture the same answer, and then the last digit decides which
-boxes are shown. So each layer is scaled, on one picture, to spread what it says.
-"""
+"""DETR-style detectors of random weights that still see: small ones of transformers, and their ONNX files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tests.oracle.exports import a_texture
+from tests.oracle.seeing import SIZE, see
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-SIZE = 320
 CLASSES = 7
-_SCORE_HEADS = ("score_head", "class_embed", "class_labels_classifier")
-_BOX_HEADS = ("bbox_embed", "bbox_head", "bbox_predictor")
 
 
 def an_rt_detr() -> "Module":
@@ -66,46 +57,8 @@ def _seeing(kind: Callable[[Any], "Module"], config: object) -> "Module":
 
     torch.manual_seed(7)
     model = kind(config).eval()
-    with torch.no_grad():
-        hooks = list(_scalings(model))
-        picture = a_texture(SIZE, SIZE, seed=1).transpose(2, 0, 1)[None] / np.float32(255)
-        model(pixel_values=torch.from_numpy(picture))
-    for hook in hooks:
-        hook.remove()
+    see(model, lambda tensor: model(pixel_values=tensor))
     return model
-
-
-def _scalings(model: "Module") -> Sequence[Any]:
-    """Hooks that scale each layer when the picture passes it for the first time."""
-    from torch import nn
-
-    hooks = []
-    for name, layer in model.named_modules():
-        if hasattr(layer, "running_var"):
-            hooks.append(layer.register_forward_pre_hook(_centred))
-        elif isinstance(layer, nn.Linear) and any(part in name for part in _SCORE_HEADS):
-            hooks.append(layer.register_forward_hook(_spread(-2.0, 1.5)))
-        elif isinstance(layer, nn.Linear) and any(part in name for part in _BOX_HEADS):
-            hooks.append(layer.register_forward_hook(_spread(0.0, 0.4)))
-    return hooks
-
-
-def _centred(layer: "Module", inputs: "tuple[Tensor, ...]") -> None:
-    seen = inputs[0].transpose(0, 1).flatten(1)
-    layer.running_mean.copy_(seen.mean(dim=1))
-    layer.running_var.copy_(seen.var(dim=1).clamp(min=1e-6))
-
-
-def _spread(mean: float, spread: float) -> "Callable[[Module, tuple[Tensor, ...], Tensor], Tensor]":
-    def scale(layer: "Module", inputs: "tuple[Tensor, ...]", _output: "Tensor") -> "Tensor":
-        layer.weight.normal_()
-        values = inputs[0] @ layer.weight.T
-        gain = spread / values.flatten(0, -2).std(dim=0).clamp(min=1e-6)
-        layer.weight.mul_(gain[:, None])
-        layer.bias.copy_(mean - gain * values.flatten(0, -2).mean(dim=0))
-        return inputs[0] @ layer.weight.T + layer.bias
-
-    return scale
 
 
 def export(model: "Module", path: Path, *, names: Sequence[str] = ("logits", "pred_boxes")) -> Path:
@@ -121,6 +74,37 @@ def export(model: "Module", path: Path, *, names: Sequence[str] = ("logits", "pr
             str(path),
             input_names=["pixel_values"],
             output_names=list(names),
+            opset_version=17,
+            dynamo=False,
+        )
+    finally:
+        model.forward = whole
+    return path
+
+
+def export_with_boxes(model: "Module", path: Path) -> Path:
+    """Write `model` as the repositories of RT-DETR and D-FINE do: with the last steps inside."""
+    import torch
+
+    whole = model.forward
+
+    def best(pixel_values: "Tensor", sizes: "Tensor") -> "tuple[Tensor, Tensor, Tensor]":
+        found = whole(pixel_values=pixel_values)
+        scores, places = found.logits.sigmoid().flatten(1).topk(found.logits.shape[1], dim=-1)
+        rows = (places // CLASSES)[..., None].expand(-1, -1, 4)
+        centre, side = found.pred_boxes.split(2, dim=-1)
+        corners = torch.cat([centre - side / 2, centre + side / 2], dim=-1) * sizes.repeat(1, 2)[:, None]
+        return places % CLASSES, corners.gather(1, rows), scores
+
+    model.forward = best
+    try:
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, 3, SIZE, SIZE), torch.tensor([[SIZE, SIZE]])),
+            str(path),
+            input_names=["images", "orig_target_sizes"],
+            output_names=["labels", "boxes", "scores"],
+            dynamic_axes={name: {0: "N"} for name in ("images", "orig_target_sizes")},
             opset_version=17,
             dynamo=False,
         )
