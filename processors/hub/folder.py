@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from framefuse.errors import ModelUnusable
-from processors.model_files.choice import torch_files
-from processors.model_files.hashing import file_sha256, joint_sha256
+from processors.model_files.model import LocalModel
 
 _CONFIG, _PICTURES = "config.json", "preprocessor_config.json"
 
@@ -22,7 +21,7 @@ class HubFolder:
 
     path: Path
     name: str
-    """As results call it: the folder's own name, or the id it was fetched by."""
+    """As results call it: the folder's own name, or owner/name."""
     config: Mapping[str, Any]
     """Of `config.json`."""
     pictures: Mapping[str, Any]
@@ -30,7 +29,7 @@ class HubFolder:
     pickled: bool
     """Its weights are a pickle, and the user trusts it."""
     sha256: str
-    """Of the files that make it: of their lines `HASH  NAME`, sorted by name."""
+    """Of the files that make it."""
 
     @property
     def model_type(self) -> str:
@@ -38,33 +37,20 @@ class HubFolder:
         return str(self.config.get("model_type", ""))
 
 
-def is_folder(path: Path) -> bool:
-    """Whether this is such a folder, by its `config.json`."""
-    return (path / _CONFIG).is_file()
-
-
-def read_folder(path: Path, *, name: str | None = None, trust_pickle: bool = False) -> HubFolder:
-    """Read what the folder says and hash what makes the model.
-
-    Args:
-        path: of the folder.
-        name: for results; the folder's own by default.
-        trust_pickle: take weights that are a pickle where there are no safetensors.
+def read_folder(model: LocalModel) -> HubFolder:
+    """Read what a folder says that `fetch_folder` brought, which has refused pickles that nobody trusts.
 
     Raises:
-        ModelUnusable: the folder, its configuration or its weights are missing or broken, or the weights
-            are a pickle that nobody trusts.
+        ModelUnusable: its configuration is missing or broken.
     """
-    if not path.is_dir():
-        raise ModelUnusable(f"no folder {path}: give the folder of a Hugging Face model, with {_CONFIG}")
-    names = torch_files([one.name for one in path.iterdir()], str(path), trust_pickle=trust_pickle)
+    folder = model.path
     return HubFolder(
-        path,
-        name or path.resolve().name,
-        _json(path / _CONFIG),
-        _json(path / _PICTURES) if _PICTURES in names else {},
-        pickled=not any(one.endswith(".safetensors") for one in names),
-        sha256=joint_sha256({one: file_sha256(path / one) for one in names}),
+        folder,
+        model.name,
+        _json(folder / _CONFIG),
+        _json(folder / _PICTURES) if _PICTURES in model.files else {},
+        pickled=not any(name.endswith(".safetensors") for name in model.files),
+        sha256=model.sha256,
     )
 
 

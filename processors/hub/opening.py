@@ -1,0 +1,59 @@
+"""From an address to an open model, on the runtime that fits it: an ONNX file, or a folder on torch."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from framefuse.errors import BadInput
+from processors.hub.folder import read_folder
+from processors.hub.loading import TorchModel
+from processors.model_files.fetching import FetchOptions, fetch_file, fetch_folder, names_at
+from processors.onnx import OnnxModel, Provider
+from processors.picture_model import PictureModel
+
+_WEIGHTS = (".safetensors", ".bin")
+
+
+class Runtime(StrEnum):
+    """What runs a model."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a model shall run."""
+
+    runtime: Runtime | None = None
+    """None: as its files decide."""
+    provider: Provider = Provider.AUTO
+    threads: int = 1
+
+
+def open_model(address: str, wish: Wish, options: FetchOptions | None = None) -> PictureModel:
+    """Fetch a model and open it.
+
+    Args:
+        address: of an ONNX file, or of a folder or repository with `config.json` and safetensors.
+        wish: how it shall run.
+        options: for the fetching; whether a pickle is trusted too.
+
+    Raises:
+        BadInput: the address has both kinds of files, and `wish` does not say which.
+        ModelUnusable: there is no such model, or it cannot be opened.
+        ProviderUnavailable: the provider is not there.
+    """
+    runtime = wish.runtime or _runtime_of(address, options)
+    if runtime is Runtime.TORCH:
+        return TorchModel(read_folder(fetch_folder(address, options)), wish.provider, threads=wish.threads)
+    return OnnxModel(fetch_file(address, options).path, wish.provider, threads=wish.threads)
+
+
+def _runtime_of(address: str, options: FetchOptions | None) -> Runtime:
+    if address.partition("#")[0].endswith(".onnx"):
+        return Runtime.ONNX
+    names = names_at(address, options)
+    torch = "config.json" in names and any("/" not in name and name.endswith(_WEIGHTS) for name in names)
+    if torch and any(name.endswith(".onnx") for name in names):
+        raise BadInput(f"{address} holds a model for torch and one in ONNX: say --runtime torch or onnx")
+    return Runtime.TORCH if torch else Runtime.ONNX
