@@ -10,7 +10,6 @@ from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
     from framefuse.streams.registry import Decide
-    from schemas.records import Stream
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,13 +86,13 @@ def add(
     A publisher resolves the references, so variable or file are on its host. A literal password is refused.
     """
     from framefuse.errors import BadInput
-    from framefuse.streams.declaring import changes, declaration
+    from framefuse.streams.declaring import changes, declaration, read_config_file
 
     if config is not None:
         others = (stream_id, url, fps, freshness, partition, live)
         if any(value is not None for value in others):
             raise BadInput("--config has the streams: leave out ID, URL and the options of a single stream")
-        wanted = _read(config)
+        wanted = read_config_file(config)
     elif stream_id is None or url is None:
         raise BadInput("expected ID and URL of a stream, or --config FILE")
     else:
@@ -130,9 +129,9 @@ def apply(
         url: /videos/tour.mp4
         live: true[/dim]
     """
-    from framefuse.streams.declaring import changes
+    from framefuse.streams.declaring import changes, read_config_file
 
-    wanted = _read(config)
+    wanted = read_config_file(config)
     _change(bootstrap, prefix, lambda there: changes(there, wanted, prune=prune), dry_run=dry_run)
 
 
@@ -175,17 +174,6 @@ def list_streams(
         print_json(found)
     else:
         show_rows(Console(), found)
-
-
-def _read(config: Path) -> "list[Stream]":
-    from framefuse.errors import BadInput
-    from framefuse.streams.declaring import read_config
-
-    try:
-        text = config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{config}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from None
-    return read_config(text, str(config))
 
 
 def _change(

@@ -90,6 +90,19 @@ def declaration(
     )
 
 
+def read_config_file(path: Path) -> list[Stream]:
+    """As `read_config`, from a file.
+
+    Raises:
+        BadInput: also where it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from None
+    return read_config(text, str(path))
+
+
 def read_config(text: str, name: str) -> list[Stream]:
     """The streams of a configuration, in its order.
 

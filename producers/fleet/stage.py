@@ -12,6 +12,8 @@ from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.kafka.shared_table import SharedTable
 from framefuse.publishing.sources import SourceOptions
 from framefuse.settings import StageSettings
+from framefuse.streams.declaring import changes, read_config_file
+from framefuse.streams.registry import StreamRegistry
 from framefuse.types import Stage, StageRun
 from producers.fleet.fleet import Fleet
 from schemas.records import Stream
@@ -30,6 +32,10 @@ class CameraSettings(StageSettings):
     secrets_dir: Path = Field(
         Path("/run/secrets"), description="References ${file:/…} are read below this folder only."
     )
+    config: Path | None = Field(
+        None,
+        description="Declare the streams of this file at the start, as 'framefuse streams add --config'.",
+    )
     quality: int = Field(90, ge=1, le=100, description="JPEG quality of what must be encoded.")
     max_side: int | None = Field(
         None, ge=16, description="Shrink larger pictures to this long side, in pixels."
@@ -40,10 +46,14 @@ def main(settings: CameraSettings, run: StageRun) -> None:
     """Publish our share of the declared streams until stopped.
 
     Raises:
-        Stop: the broker refuses us, or there are no topics.
+        Stop: the broker refuses us, or there are no topics; a configuration that cannot be used.
     """
     partitions = Admin(run.kafka).partition_count(STREAMS.name(run.kafka.prefix))
     log.info("up to %d publishers share the declared streams", partitions)
+    if settings.config is not None:
+        wanted = read_config_file(settings.config)
+        _, made = StreamRegistry(run.kafka).change(lambda there: changes(there, wanted, prune=False))
+        log.info("%s: %d streams added, %d changed", settings.config, len(made.added), len(made.changed))
     while not run.stop.is_set():
         try:
             _publish(settings, run)
