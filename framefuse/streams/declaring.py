@@ -13,6 +13,7 @@ A configuration is YAML:
         live: true          # a file: in its own time, again and again, as a camera
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,24 +176,16 @@ def differences(before: Stream, after: Stream) -> list[tuple[str, object, object
 def emptiest_first(held: Sequence[int]) -> int:
     """The partition of the topic `streams` for one more stream.
 
-    The one with the fewest streams. Among equals not the next but one far off, so that a few streams spread
-    over the publishers however their shares are cut, in blocks or in turn.
+    The one with the fewest streams. Among equals not the next but one half a round further, so that a few
+    streams spread over the publishers however their shares are cut, in blocks or in turn.
 
     Args:
         held: streams of each partition now, by number.
     """
     count = len(held)
-    order = [number * _stride(count) % count for number in range(count)]
+    step = next(step for step in itertools.count(count // 2 + 1) if math.gcd(step, count) == 1)
+    order = [number * step % count for number in range(count)]
     return min(order, key=lambda number: (held[number], order.index(number)))
-
-
-def _stride(count: int) -> int:
-    """The number nearest to the golden section of `count` that meets every partition."""
-    golden = count * 0.382
-    return min(
-        (step for step in range(1, count + 1) if math.gcd(step, count) == 1),
-        key=lambda step: abs(step - golden),
-    )
 
 
 def _entries(root: yaml.Node | None, name: str) -> Iterator[yaml.MappingNode]:

@@ -131,13 +131,13 @@ class Fleet:
         Raises:
             Stalled: this process was away for too long.
         """
+        self._check_beat()
         wanted = self._roster.ours()
         self._sweep()
         self._dismiss(lambda stream_id: "changed" if stream_id in wanted else "removed")
         self._hire(wanted)
         for feed in list(self._feeds.values()):
-            if not self.beat():
-                raise Stalled(f"away for more than {LEASE_S:g} s: our cameras may be others' by now")
+            self._check_beat()
             feed.tick(clock_s())
         self._count()
 
@@ -154,6 +154,10 @@ class Fleet:
         for outlet in self._outlets.values():
             outlet.close(2.0)
         self._count()
+
+    def _check_beat(self) -> None:
+        if not self.beat():
+            raise Stalled(f"away for more than {LEASE_S:g} s: our cameras may be others' by now")
 
     def _ours(self, stream_id: str) -> bool:
         """Asked by many threads, for every frame."""
