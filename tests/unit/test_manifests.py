@@ -24,7 +24,7 @@ from framefuse.runtime.health import FIRST_PORT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-STAGES = ("depth", "detection", "join", "object-store")
+STAGES = ("camera", "depth", "detection", "join", "object-store")
 COMMANDS: dict[str, typer.Typer] = {"run": run.app, "topics": topics.app}
 DASHBOARD = ROOT / "monitoring" / "grafana" / "framefuse.json"
 NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to render with")
