@@ -60,4 +60,7 @@ DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending
 
 CAMERAS = Gauge("framefuse_cameras", "Declared streams that this publisher has, by how they are.", ["state"])
 CAMERA_RESTARTS = Counter("framefuse_camera_restarts_total", "Runs of a stream after its first one here.")
+DAMAGED_PACKETS = Counter(
+    "framefuse_damaged_packets_total", "Packets of cameras that could not be decoded and were left out."
+)
 STREAMS = Gauge("framefuse_streams", "Streams that this process publishes, by how they are.", ["state"])

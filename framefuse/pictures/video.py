@@ -96,7 +96,7 @@ class VideoReader:
             last_s = max(last_s, last_s if at_s is None else at_s - start_s)
             self._end_s = last_s
             if keep(last_s):
-                yield TimedImage(_upright(frame), last_s)
+                yield TimedImage(upright(frame), last_s)
         self.trouble = self._what_is_missing()
 
     def close(self) -> None:
@@ -255,7 +255,8 @@ def _parsed(text: str | None) -> datetime | None:
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _upright(frame: av.VideoFrame) -> Image:
+def upright(frame: av.VideoFrame) -> Image:
+    """The picture of a decoded frame, H×W×3 uint8 BGR, turned as its stream asks for."""
     image = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
     quarters = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

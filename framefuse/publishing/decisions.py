@@ -99,6 +99,10 @@ class Pacer:
             self._start_s = now_s - pts_s
         return max(0.0, self._start_s + pts_s - now_s)
 
+    def late_s(self, pts_s: float, now_s: float) -> float:
+        """Seconds that have passed since that picture was due, 0 when it is not late."""
+        return 0.0 if self._start_s is None else max(0.0, now_s - self._start_s - pts_s)
+
 
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition that every Kafka client's murmur2 partitioner gives this key."""

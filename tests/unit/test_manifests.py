@@ -125,7 +125,10 @@ def test_alerts_and_dashboard_ask_only_for_metrics_that_exist() -> None:
 
 def test_every_metric_of_a_worker_is_on_the_dashboard() -> None:
     ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("framefuse_")}
-    of_publishers = {"framefuse_published", "framefuse_rejected", "framefuse_dropped"}
+    of_publishers = {
+        *{"framefuse_published", "framefuse_rejected", "framefuse_dropped"},
+        "framefuse_damaged_packets",
+    }
     text = DASHBOARD.read_text(encoding="utf-8")
     assert sorted(name for name in ours - of_publishers if name not in text) == []
 

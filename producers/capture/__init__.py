@@ -1,0 +1,1 @@
+"""The pieces of a camera source: addresses, connections, time, and when a silent camera is given up."""

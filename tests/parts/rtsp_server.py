@@ -1,0 +1,138 @@
+"""A real RTSP server for tests: GStreamer's, in a process of its own, run by the Python of the system.
+
+Debian: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi. Tests that ask for one skip where it is not.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+LOGIN = ("viewer", "s3cret/p@ss")
+_READY_S = 20.0
+
+
+def missing() -> str | None:
+    """Why there can be no such server here; None: there can."""
+    try:
+        probe = [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('GstRtspServer', '1.0')"]
+        subprocess.run(probe, check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return "no RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi"
+    return None
+
+
+def h264(video: Path) -> str:
+    """What to send: a file with H.264, from its beginning for every client."""
+    parts = "qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
+    return f"( filesrc location={video} ! {parts} )"
+
+
+def h265(video: Path) -> str:
+    """The same with H.265."""
+    parts = "qtdemux ! h265parse config-interval=-1 ! rtph265pay name=pay0 pt=96"
+    return f"( filesrc location={video} ! {parts} )"
+
+
+def free_port() -> int:
+    """A TCP port that nobody has now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class RtspServer:
+    """Serves one stream at `/cam`; a context manager that can be stopped, frozen and started again."""
+
+    def __init__(self, launch: str, *, port: int | None = None, login: tuple[str, str] | None = None) -> None:
+        """Start, and wait until it listens.
+
+        Args:
+            launch: a pipeline as gst-launch has it, its payloader called `pay0`.
+            port: a free one unless given.
+            login: user and password that clients must give.
+        """
+        self.port = port or free_port()
+        self._login = login
+        self.start(launch)
+
+    @property
+    def url(self) -> str:
+        """Where the stream is, without credentials."""
+        return f"rtsp://127.0.0.1:{self.port}/cam"
+
+    def start(self, launch: str) -> None:
+        """Serve, after `stop`."""
+        self._process = subprocess.Popen(
+            [SYSTEM_PYTHON, __file__, str(self.port), launch, *(self._login or ())],
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+        )
+        until_s = time.monotonic() + _READY_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            except OSError:
+                assert self._process.poll() is None, "the RTSP server ended at once"
+                assert time.monotonic() < until_s, "the RTSP server does not listen"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Kill it: its clients lose their connections."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def freeze(self) -> None:
+        """Keep connections, send nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def _serve(port: str, launch: str, login: list[str]) -> None:
+    import gi
+
+    gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtspServer", "1.0")
+    from gi.repository import GLib, Gst, GstRtspServer
+
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(launch)
+    if login:
+        auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+        auth.set_supported_methods(4)  # digest
+        token.set_string("media.factory.role", "user")
+        auth.add_digest(login[0], login[1], token)
+        server.set_auth(auth)
+        factory.add_role_from_structure(_allowed(Gst))
+    server.get_mount_points().add_factory("/cam", factory)
+    server.attach(None)
+    GLib.MainLoop().run()
+
+
+def _allowed(gst: object) -> object:
+    return gst.Structure.from_string(  # type: ignore[attr-defined]
+        "user, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
+    )[0]
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2], sys.argv[3:])
