@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from schemas.topics import ALL, DEAD_LETTERS, FRAMES, FUSED, SCHEMAS, STATISTICS, STREAM_STATES, Topic
+from schemas.topics import (
+    ALL,
+    DEAD_LETTERS,
+    FRAMES,
+    FUSED,
+    SCHEMAS,
+    STATISTICS,
+    STREAM_STATES,
+    STREAMS,
+    Topic,
+)
 
 if TYPE_CHECKING:
     from framefuse.types import Stage
@@ -47,7 +57,13 @@ class Role:
 
 def roles(prefix: str, stages: Iterable["Stage[Any]"]) -> list[Role]:
     """All principals of a pipeline: who makes topics, who publishes, who reads, and one a stage."""
-    clients = [_admin(prefix), _publisher(prefix), _subscriber(prefix), _dead_letters(prefix)]
+    clients = [
+        _admin(prefix),
+        _publisher(prefix),
+        _streams(prefix),
+        _subscriber(prefix),
+        _dead_letters(prefix),
+    ]
     return [*clients, *(_stage(prefix, stage) for stage in stages)]
 
 
@@ -73,6 +89,20 @@ def _publisher(prefix: str) -> Role:
             _topic(prefix, FRAMES, "Write"),
             _topic(prefix, STREAM_STATES, "Write"),
             Right(Resource.GROUP, f"{prefix}.", ("Describe",), prefixed=True),
+        ),
+    )
+
+
+def _streams(prefix: str) -> Role:
+    return Role(
+        "streams",
+        "streams add, remove, apply, list; run camera --config",
+        (
+            _topic(prefix, STREAMS, "Read", "Write"),
+            _topic(prefix, STREAM_STATES, "Read"),
+            _topic(prefix, FRAMES, "Describe"),
+            _topic(prefix, SCHEMAS, "Read", "Write"),
+            Right(Resource.TRANSACTIONAL_ID, f"{prefix}.streams", ("Write", "Describe")),
         ),
     )
 
@@ -112,6 +142,8 @@ def _stage(prefix: str, stage: "Stage[Any]") -> Role:
             _topic(prefix, stage.to, "Write"),
             Right(Resource.TRANSACTIONAL_ID, f"{name}.", ("Write", "Describe"), prefixed=True),
         )
+    elif STREAMS in stage.sources:  # it publishes what is declared
+        output = (*_publisher(prefix).rights, _topic(prefix, STREAM_STATES, "Read"))
     elif stage.main is not None:  # what it keeps in Kafka has its name
         output = (Right(Resource.TOPIC, name, ("Read", "Write"), prefixed=True),)
     return Role(

@@ -104,4 +104,4 @@ def _source_options(settings: CameraSettings, stream: Stream) -> SourceOptions:
     )
 
 
-STAGE = Stage("camera", settings=CameraSettings, main=main)
+STAGE = Stage("camera", sources=(STREAMS,), settings=CameraSettings, main=main)
