@@ -7,10 +7,8 @@ several callers use several cores better than one caller with several threads.
 
 import hashlib
 import logging
-import re
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,28 +17,18 @@ import numpy.typing as npt
 import onnxruntime as ort
 from pydantic import Field
 
-from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
+from framefuse.errors import ModelFailed, ModelUnusable, Stop
 from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
 from processors.picture_model import InputShape, PictureModel, Tensor
+from processors.providers import CPU, Opened, Provider, first_line, open_session
 from schemas.records import Model
 
 log = logging.getLogger("framefuse.onnx")
 
-_ERRORS_ONLY = 3
-_WHERE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SIZES = "orig_target_sizes"
 """The second input of RT-DETR and D-FINE as their own repositories export them."""
 _DTYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-
-
-class Provider(StrEnum):
-    """What a model runs on; AUTO takes CUDA where it really works, and says so in every result."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class OnnxSettings(StageSettings):
@@ -81,14 +69,9 @@ class OnnxModel(PictureModel):
             ProviderUnavailable: the provider is not really active.
         """
         content = _read(path)
-        self._session = _open(content, path, _wanted(provider), threads)
-        active = str(self._session.get_providers()[0])
-        if provider is Provider.CUDA and active != _CUDA:
-            raise ProviderUnavailable(
-                f"provider cuda was asked for, {active} is active: its libraries or driver do not load; "
-                "mend them (see onnxruntime's message above) or choose --provider cpu"
-            )
-        log.info("%s runs on %s", path.name, active)
+        opened = _open(content, path, provider, threads)
+        self._session, active = opened.session, opened.provider
+        log.info("%s runs on %s: %s", path.name, active, opened.reason)
         self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = _picture_input(self._session, path, self.metadata)
@@ -113,7 +96,7 @@ class OnnxModel(PictureModel):
         try:
             outputs = [np.asarray(output) for output in self._session.run(names, feed)]
         except Exception as error:  # the runtime's errors have no common class but this
-            raise ModelFailed(f"{self.identity.name} failed while running: {_first_line(error)}") from error
+            raise ModelFailed(f"{self.identity.name} failed while running: {first_line(error)}") from error
         if len(padded) == count:
             return outputs
         return [out[:count] if out.shape[:1] == padded.shape[:1] else out for out in outputs]
@@ -133,7 +116,7 @@ class OnnxModel(PictureModel):
         """
         if self.input.batch is not None:
             return self.input.batch
-        return 1 if self.identity.provider == _CPU else None
+        return 1 if self.identity.provider == CPU else None
 
 
 def _read(path: Path) -> bytes:
@@ -145,27 +128,13 @@ def _read(path: Path) -> bytes:
         raise ModelUnusable(f"cannot read model {path}: {error.strerror}") from error
 
 
-def _wanted(provider: Provider) -> list[str]:
-    available = ort.get_available_providers()
-    if provider is Provider.CPU or (provider is Provider.AUTO and _CUDA not in available):
-        return [_CPU]
-    if _CUDA not in available:
-        raise ProviderUnavailable(
-            f"provider cuda was asked for, this onnxruntime has {', '.join(available)}: "
-            "pip uninstall onnxruntime, then pip install 'framefuse[gpu]', or choose --provider cpu"
-        )
-    return [_CUDA, _CPU]
-
-
-def _open(content: bytes, path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+def _open(content: bytes, path: Path, provider: Provider, threads: int) -> Opened:
     try:
-        return ort.InferenceSession(content, options, providers=providers)
+        return open_session(content, provider, threads=threads)
+    except Stop:
+        raise
     except Exception as error:  # the runtime's errors have no common class but this
-        message = f"{path} is not a usable ONNX model: {_first_line(error)}"
+        message = f"{path} is not a usable ONNX model: {first_line(error)}"
         if "external" in message:
             message += ": save it as one file, with its weights inside"
         raise ModelUnusable(message) from error
@@ -216,9 +185,3 @@ def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:
             f"{path} takes any height and width, and its metadata has no 'imgsz' like '[640, 640]': "
             "export it with a fixed size"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    """What the runtime says, without the place in its own source code."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return _WHERE.sub("", line)[:400]

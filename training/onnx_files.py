@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framefuse.errors import ModelUnusable
-from processors.onnx import OnnxModel, Provider
+from processors.onnx import OnnxModel
+from processors.providers import Provider
 
 MODELS = Path(__file__).parent.parent / "processors" / "models"
 DETECTOR = MODELS / "demo-detector.onnx"

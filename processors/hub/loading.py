@@ -15,8 +15,8 @@ import numpy.typing as npt
 from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
 from processors.hub.families import Family, family_of
 from processors.hub.folder import HubFolder
-from processors.onnx import Provider
 from processors.picture_model import InputShape, PictureModel, Tensor
+from processors.providers import Provider
 from schemas.records import Model
 
 log = logging.getLogger("framefuse.torch")

@@ -7,8 +7,9 @@ from framefuse.errors import BadInput
 from processors.hub.folder import read_folder
 from processors.hub.loading import TorchModel
 from processors.model_files.fetching import FetchOptions, fetch_file, fetch_folder, names_at
-from processors.onnx import OnnxModel, Provider
+from processors.onnx import OnnxModel
 from processors.picture_model import PictureModel
+from processors.providers import Provider
 
 _WEIGHTS = (".safetensors", ".bin")
 

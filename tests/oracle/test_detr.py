@@ -12,7 +12,7 @@ from framefuse.pictures.decoding import decode
 from framefuse.settings import load
 from processors.detection.settings import DetectionSettings
 from processors.detection.stage import Detection
-from processors.onnx import Provider
+from processors.providers import Provider
 from tests.oracle.boxes import PICTURES, Found, assert_same, draw_pictures, found_by
 from tests.oracle.exports_detr import a_d_fine, an_rt_detr, export, export_with_boxes
 from tests.oracle.seeing import SIZE

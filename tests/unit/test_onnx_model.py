@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto
 
 from framefuse.errors import ModelUnusable, ProviderUnavailable
-from processors.onnx import OnnxModel, Provider
+from processors.onnx import OnnxModel
+from processors.providers import Provider
 from tests.unit.models import a_depth_net, a_detector
 
 HEAD = np.zeros((6, 4), np.float32)
@@ -42,7 +43,7 @@ def test_a_half_precision_model_takes_the_same_pictures(tmp_path: Path) -> None:
 
 def test_cuda_that_is_not_there_is_an_error_and_never_the_cpu(tmp_path: Path) -> None:
     path = a_depth_net(tmp_path / "mean.onnx")
-    with pytest.raises(ProviderUnavailable, match=r"cuda was asked for.*framefuse\[gpu\]"):
+    with pytest.raises(ProviderUnavailable, match=r"cuda was asked for.*pip install onnxruntime-gpu"):
         OnnxModel(path, Provider.CUDA)
 
 
