@@ -1,6 +1,6 @@
 """What is known of each stream lately: the record of `statistics`, and what it is made from.
 
-Approximate by design (see `docs/adr/0007-where-faust-stands.md`): the books are `framefuse audit`.
+Approximate by design: the books are `framefuse audit`.
 The twins of `schemas/statistics*.avsc`, field for field. Knows no Avro and no Kafka. Times are UTC.
 """
 

@@ -1,6 +1,6 @@
 """The stage `statistics`: what each stream does lately, kept in a table of Faust, told once a second.
 
-An approximation, and no part of the books: see docs/adr/0007-where-faust-stands.md.
+An approximation, and no part of the books.
 """
 
 from typing import ClassVar
@@ -20,9 +20,6 @@ class StatisticsSettings(StageSettings):
 
     quiet_after_s: float = Field(10.0, gt=0, description="A stream without a result for so long is quiet.")
     forget_after_h: float = Field(168.0, gt=0, description="One that is quiet for so long is forgotten.")
-    per_stream_metrics: bool = Field(
-        default=False, description="Metrics of each stream too, labelled with its name, at most 200 of them."
-    )
 
 
 def work(settings: StatisticsSettings, run: StageRun) -> None:
