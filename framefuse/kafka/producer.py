@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 import confluent_kafka as ck
 
-from framefuse.errors import BadInput, Retry
+from framefuse.errors import BadInput, Retry, Stop
 from framefuse.kafka.connection import producer_config
 from framefuse.kafka.messages import Delivery, RawError, RawMessage, timestamp_of
+from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
 
 OnDelivery = Callable[[Delivery], None]
@@ -31,6 +32,8 @@ class Producer:
             "linger.ms": 0 if live else 5,
             "delivery.timeout.ms": 120_000,
         }
+        self._settings = settings
+        self._fatal: ck.KafkaError | None = None
         self._producer = ck.Producer(config)
 
     def send(
@@ -48,6 +51,7 @@ class Producer:
         Raises:
             BufferFull: call `poll` and send again.
             BadInput: the record is larger than the limit.
+            Stop: the broker will take none of this producer.
         """
         try:
             self._producer.produce(
@@ -56,22 +60,33 @@ class Producer:
                 key=key,
                 partition=-1 if partition is None else partition,
                 headers=dict(headers) if headers else None,
-                on_delivery=_reporter(on_delivery) if on_delivery else None,
+                on_delivery=_reporter(self._settings, on_delivery) if on_delivery else None,
             )
         except BufferError:
             raise BufferFull("the producer's queue is full", retry_after_s=0.05) from None
         except ck.KafkaException as error:
             if error.args[0].code() == ck.KafkaError.MSG_SIZE_TOO_LARGE:
                 raise BadInput(f"a record of {len(value)} bytes is too large for {topic}") from None
-            raise
+            raise self._ended(error.args[0], topic) from None
 
     def poll(self, timeout_s: float = 0.0) -> int:
         """Serve delivery reports; the number served."""
-        return self._producer.poll(timeout_s)
+        try:
+            return self._producer.poll(timeout_s)
+        except ck.KafkaException as error:  # the next `send` says it, to who sends
+            self._fatal = error.args[0]
+            return 0
 
     def flush(self, timeout_s: float) -> int:
-        """Wait for every record to be reported; the number still waiting after `timeout_s`."""
-        return self._producer.flush(timeout_s)
+        """Wait for every record to be reported; the number still waiting after `timeout_s`.
+
+        Raises:
+            Stop: the broker will take none of this producer.
+        """
+        try:
+            return self._producer.flush(timeout_s)
+        except ck.KafkaException as error:
+            raise self._ended(error.args[0], "its topics") from None
 
     def abandon(self) -> None:
         """Forget what is not yet on its way to the broker; it is reported as failed."""
@@ -79,10 +94,20 @@ class Producer:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush and disconnect."""
-        self._producer.flush(timeout_s)
+        self.flush(timeout_s)
+
+    def _ended(self, error: ck.KafkaError, topic: str) -> Stop:
+        """What ended this producer: a right that is missing, or another fatal error."""
+        cause = self._fatal or error
+        if lacks_right(cause):
+            return denied(self._settings, cause, "write", topic=topic)
+        return Stop(f"the producer of {topic} cannot go on: {cause.str()}")
 
 
-def _reporter(on_delivery: OnDelivery) -> Callable[[RawError, RawMessage], None]:
+def _reporter(settings: KafkaSettings, on_delivery: OnDelivery) -> Callable[[RawError, RawMessage], None]:
+    def told(error: RawError, topic: str) -> str:
+        return str(denied(settings, error, "write", topic=topic)) if lacks_right(error) else error.str()
+
     def report(error: RawError, raw: RawMessage) -> None:
         on_delivery(
             Delivery(
@@ -90,7 +115,7 @@ def _reporter(on_delivery: OnDelivery) -> Callable[[RawError, RawMessage], None]
                 partition=raw.partition() if raw.partition() is not None else -1,
                 offset=raw.offset() if error is None else -1,
                 timestamp=timestamp_of(raw) if error is None else None,
-                error=None if error is None else error.str(),
+                error=None if error is None else told(error, raw.topic()),
             )
         )
 

@@ -9,7 +9,8 @@ import confluent_kafka as ck
 
 from framefuse.errors import Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
-from framefuse.kafka.messages import Message, RawMessage, message_of
+from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
+from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 
@@ -33,6 +34,7 @@ class Reader:
             fetch_bytes: of each partition at a time; a record that is larger comes all the same.
             client_id: shown in the broker's logs and metrics.
         """
+        self._settings = settings
         self._consumer = ck.Consumer(
             client_config(settings, client_id)
             | {
@@ -59,11 +61,12 @@ class Reader:
 
         Raises:
             Retry: the broker did not answer.
-            Stop: there is no such topic.
+            Stop: there is no such topic, or we may not read it.
         """
         try:
             found = self._consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
             if found.error is not None:
+                self._refuse(found.error, topic)
                 raise Stop(f"no topic {topic}: run 'framefuse topics create'")
             bounds = {}
             for number in found.partitions:
@@ -73,6 +76,7 @@ class Reader:
                 bounds[Partition(topic, number)] = (low, high)
             return bounds
         except ck.KafkaException as error:
+            self._refuse(error.args[0], topic)
             raise Retry(f"reading the bounds of {topic}: {error.args[0].str()}") from None
 
     def offsets_at(self, topic: str, moment: datetime) -> dict[Partition, int]:
@@ -107,9 +111,18 @@ class Reader:
         )
 
     def poll(self, timeout_s: float, limit: int = 500) -> Sequence[Message]:
-        """Up to `limit` records, waiting at most `timeout_s` for the first."""
-        raws = _available(self._consumer, timeout_s, limit)
-        return [message_of(raw) for raw in raws if raw.error() is None]
+        """Up to `limit` records, waiting at most `timeout_s` for the first.
+
+        Raises:
+            AccessDenied: we may not read them.
+        """
+        messages = []
+        for raw in _available(self._consumer, timeout_s, limit):
+            if raw.error() is None:
+                messages.append(message_of(raw))
+            else:
+                self._refuse(raw.error(), raw.topic())
+        return messages
 
     def everything(self, topic: str, patience_s: float = 30.0) -> Iterator[Message]:
         """All records that a topic holds now, partition by partition in order.
@@ -148,6 +161,11 @@ class Reader:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
+
+    def _refuse(self, error: RawError, topic: str | None) -> None:
+        """Stop on what no waiting mends; that we may not join the group we never join is no such thing."""
+        if lacks_right(error) and error.code() != ck.KafkaError.GROUP_AUTHORIZATION_FAILED:
+            raise denied(self._settings, error, "read", topic=topic)
 
     def __enter__(self) -> "Reader":
         return self

@@ -14,7 +14,7 @@ _RIGHTS = {
     ck.KafkaError.TOPIC_AUTHORIZATION_FAILED: "the topic {topic}",
     ck.KafkaError.GROUP_AUTHORIZATION_FAILED: "the group {group}",
     ck.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the transactional id {writer}",
-    ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster, or for a producer any topic",
+    ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
 }
 _CONNECTION = re.compile(r"^\w+://\S+?/\w+: | \(after [^()]*\)$")
 _IDENTITY = frozenset(
@@ -59,6 +59,8 @@ def denied(
     """
     names = {"topic": topic or "", "group": group or "", "writer": writer or ""}
     what = " ".join(_RIGHTS[error.code()].format(**names).split())
+    if topic is not None and error.code() == ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED and doing == "write":
+        what = f"{topic}, nor any other topic"  # who may write one may also have an idempotent producer
     return AccessDenied(
         f"{resolve_security(settings).who} may not {doing} {what} ({_said(error)}): "
         f"'framefuse topics acls' lists the rights of every stage, {SEE}"

@@ -3,7 +3,8 @@
 import threading
 import time
 
-from framefuse.kafka import Producer, Reader
+from framefuse.errors import Retry, Stop
+from framefuse.kafka import Delivery, Producer, Reader
 from framefuse.settings import KafkaSettings
 from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
 from schemas.topics import SCHEMAS
@@ -22,7 +23,8 @@ class SchemaTopic:
             announce: false for readers, who need no right to write.
 
         Raises:
-            Stop: there is no such topic.
+            Stop: there is no such topic, or we may not read it, or not write what is missing in it.
+            Retry: the broker does not answer.
         """
         self.book = SchemaBook()
         self._settings = settings
@@ -59,7 +61,12 @@ class SchemaTopic:
         missing = [schema for kind in SCHEMA_FILES if (schema := schema_of(kind)).fingerprint not in known]
         if not missing:
             return
-        producer = Producer(self._settings, client_id="framefuse-schemas")
+        producer, delivered = Producer(self._settings, client_id="framefuse-schemas"), list[Delivery]()
         for schema in missing:
-            producer.send(self._topic, schema.text.encode(), key=schema.fingerprint)
+            value = schema.text.encode()
+            producer.send(self._topic, value, key=schema.fingerprint, on_delivery=delivered.append)
         producer.close()
+        if refused := [delivery.error for delivery in delivered if delivery.error is not None]:
+            raise Stop(f"{len(refused)} schemas could not be announced: {refused[0]}")
+        if len(delivered) < len(missing):
+            raise Retry(f"{self._topic}: the broker did not take our schemas in 10 s")
