@@ -30,7 +30,7 @@ from schemas.records import State, Stream
 log = logging.getLogger("framefuse.camera")
 LEASE_S = SESSION_TIMEOUT_S - HEARTBEAT_S
 """The broker may have heard of us one heartbeat before we were stopped; so the lease always ends first."""
-_CLOSING_S, _SETTLING_S = 8.0, 2.0
+_CLOSING_S, _SETTLING_S, _TURN_S = 8.0, 2.0, 1.0
 _STEP_S = 0.02
 _STATES = (*(state.value.lower() for state in State), WAITING)
 
@@ -132,13 +132,15 @@ class Fleet:
             Stalled: this process was away for too long.
         """
         self._check_beat()
-        wanted = self._roster.ours()
+        began_s, wanted = clock_s(), self._roster.ours()
         self._sweep()
         self._dismiss(lambda stream_id: "changed" if stream_id in wanted else "removed")
         self._hire(wanted)
         for feed in list(self._feeds.values()):
             self._check_beat()
             feed.tick(clock_s())
+            if clock_s() - began_s > _TURN_S:
+                break  # the rest next time: the group wants to be polled
         self._count()
 
     def close(self) -> None:
