@@ -5,8 +5,8 @@ event loop of ours.
 """
 
 import asyncio
-import contextlib
 import logging
+import os
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,8 +68,20 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
             await asyncio.sleep(_LOOK_EVERY_S)
     finally:
         began_s = time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.stop(), _STOP_LIMIT_S)
+        # Not `wait_for`: mode swallows the cancellation, and would be waited for without end.
+        done, _ = await asyncio.wait({asyncio.ensure_future(app.stop())}, timeout=_STOP_LIMIT_S)
+        if not done:
+            _leave_at_once(failed=not run.stop.is_set())
         log.info("stopped in %.1f s", time.monotonic() - began_s)
     if app.crashed and not run.stop.is_set():
         raise Retry(f"Faust: {app.crash_reason!r}")
+
+
+def _leave_at_once(*, failed: bool) -> None:
+    """End the process: Faust's threads are no daemons, so nothing gentler ends it.
+
+    Nothing is lost: what the group has not committed is read again, and counted once.
+    """
+    log.warning("Faust did not stop in %.0f s: the process ends without it", _STOP_LIMIT_S)
+    logging.shutdown()
+    os._exit(1 if failed else 0)
