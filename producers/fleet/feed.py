@@ -69,7 +69,7 @@ class Feed:
         self._options, self._secrets_dir = options, secrets_dir
         self._publication: Publication | None = None
         self._backoff, self._next_s = Backoff(), float("-inf")
-        self._began_s, self._runs = 0.0, 0
+        self._began_s, self._runs, self._grave = 0.0, 0, ""
         self._finished, self._closed = finished, False
 
     @property
@@ -118,7 +118,7 @@ class Feed:
             self._wait(reason, now_s, ran_s=0.0)
             outlet.tell(_never_ran(stream, reason))
             return
-        self._publication, self._began_s = publication, now_s
+        self._publication, self._began_s, self._grave = publication, now_s, ""
         if self._runs:
             metrics.CAMERA_RESTARTS.inc()
         self._runs += 1
@@ -137,22 +137,30 @@ class Feed:
 
     def _look(self, publication: Publication, now_s: float) -> None:
         problem = None
+        self._say(publication)
         try:
             if not publication.wait(0.0):
                 return
         except Exception as error:
             problem = self._unforeseen(error)
+        self._say(publication)  # what came while it ended
         self._publication = None
         if self._closed:
             return
-        grave = [notice.text for notice in publication.notices() if notice.grave]
         (progress,) = publication.progress()
         if not self.stream.live and _is_published(progress.sums, failed=problem is not None):
             self._finished = True
             log.info("stream %s: published, %d frames", self.stream.stream_id, progress.sums.published)
             return
-        reason = problem or self.fit_to_show(grave[-1] if grave else "its source has ended")
+        reason = problem or self._grave or "its source has ended"
         self._wait(reason, now_s, ran_s=now_s - self._began_s)
+
+    def _say(self, publication: Publication) -> None:
+        for notice in publication.notices():
+            text = self.fit_to_show(notice.text)
+            log.info("stream %s: %s", self.stream.stream_id, text)
+            if notice.grave:
+                self._grave = text
 
     def _wait(self, reason: str, now_s: float, *, ran_s: float) -> None:
         pause_s = self._backoff.pause_s(ran_s)
