@@ -1,6 +1,6 @@
 """How a picture becomes what a depth model takes: its size there, and its colours.
 
-Knows pixels only: no model, no file. The rules of `keep_aspect`, `multiple_of` and `resample` are those of
+Knows pixels, and the words of metadata. The rules of `keep_aspect`, `multiple_of` and `resample` are those of
 `DPTImageProcessor` in transformers 5, number for number; see ADR 0009.
 """
 
@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from framefuse.errors import ModelUnusable
 from framefuse.pictures.resampling import Filter, resample
 from framefuse.types import Image
+from processors.picture_model import PictureModel
 
 Colour = tuple[float, float, float]
 """Red, green, blue; 1 is full."""
@@ -93,3 +95,45 @@ class Fitting:
         halves = width >= 2 * size[0] and height >= 2 * size[1]
         how = cv2.INTER_AREA if halves else cv2.INTER_LINEAR
         return cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
+
+
+def fitting_of(model: PictureModel) -> Fitting:
+    """How the pictures of a model are fitted, by its metadata, as `processors.hub` writes it.
+
+    Without a word of it they are stretched to the size of the input, in colours from 0 to 1.
+
+    Raises:
+        ModelUnusable: the metadata holds something else than expected.
+    """
+    shape, name = model.input, model.identity.name
+    resampling, keeps = (
+        model.metadata.get("resample", Resample.AREA),
+        model.metadata.get("keep_aspect", "false"),
+    )
+    if resampling not in tuple(Resample):
+        raise ModelUnusable(f"{name}: metadata 'resample' is {resampling}, expected {', '.join(Resample)}")
+    if keeps not in ("true", "false"):
+        raise ModelUnusable(f"{name}: metadata 'keep_aspect' is {keeps}, expected true or false")
+    step = model.number("multiple_of")
+    if step is not None and (step < 1 or step != int(step)):
+        raise ModelUnusable(f"{name}: metadata 'multiple_of' is {step:g}, expected 1 or more, whole")
+    mean, std = _colour(model, "mean", (0.0, 0.0, 0.0)), _colour(model, "std", (1.0, 1.0, 1.0))
+    if min(std) <= 0:
+        raise ModelUnusable(f"{name}: metadata 'std' is {list(std)}, expected numbers above 0")
+    if not shape.any_size:  # the file takes this size and no other
+        return Fitting(shape.width, shape.height, resample=Resample(resampling), mean=mean, std=std)
+    return Fitting(
+        shape.width, shape.height, keeps == "true", int(step or 1), Resample(resampling), mean, std
+    )
+
+
+def _colour(model: PictureModel, key: str, otherwise: Colour) -> Colour:
+    match model.literal(key):
+        case None:
+            return otherwise
+        case [float() | int() as red, float() | int() as green, float() | int() as blue]:
+            return float(red), float(green), float(blue)
+        case found:
+            raise ModelUnusable(
+                f"{model.identity.name}: metadata {key!r} is {found}, expected three numbers: [r, g, b]"
+            )
