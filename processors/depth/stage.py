@@ -1,71 +1,82 @@
 """The depth stage: a frame in, its depth map out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from pathlib import Path
+from itertools import groupby
 from typing import ClassVar
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
+from processors.depth.fitting import Fitted, fitting_of
+from processors.depth.foreign import InputPreset, Told, told
 from processors.depth.meaning import Meaning, meaning_of, values_of
-from processors.onnx import OnnxModel, OnnxSettings
+from processors.hub.opening import Runtime, Wish, open_model
+from processors.onnx import OnnxSettings
 from processors.picture_model import Tensor
-from schemas.records import Depth, Derived, Frame, Status, Timing
+from schemas.records import Depth, DepthKind, Derived, Frame, Status, Timing
 from schemas.topics import DEPTH, FRAMES
 
 DEMO_MODEL = "demo-depth.onnx"
-
-Fitted = npt.NDArray[np.float32]
-"""A picture as the model takes it: 1×3×h×w, RGB, 0 to 1, stretched to the model's size."""
 
 
 class DepthSettings(OnnxSettings):
     """Of the depth stage."""
 
     section: ClassVar[str | None] = "depth"
+    runtime: Runtime | None = Field(
+        None, description="onnx or torch; without it, what the files at the model's address are for."
+    )
+    map_kind: DepthKind | None = Field(
+        None, description="What an ONNX file gives that does not say it: RELATIVE_INVERSE or METRIC."
+    )
+    map_unit: str | None = Field(None, description="Of METRIC, such as m, for a file that does not say it.")
+    input: InputPreset | None = Field(
+        None,
+        description="How pictures are made for a file that does not say it: plain (0 to 1, stretched), "
+        "imagenet (the same, normalised) or depth-anything (aspect kept, multiples of 14).",
+    )
     png_level: int = Field(1, ge=0, le=9, description="Compression of the map; above 1 is slow for nothing.")
 
 
 class DepthEstimation:
     """Estimates the depth of frames; one instance serves any number of threads.
 
-    The picture is stretched to the model's size, so the map covers exactly the picture and any point of one
-    is the same fraction of the other; it stays at the model's resolution.
+    The input covers exactly the picture, so any point of the map is the same fraction of it; the map stays at
+    the resolution that the model gave.
     """
 
     def __init__(self, settings: DepthSettings) -> None:
         """Open the model.
 
         Raises:
-            ModelUnusable: the file is missing, not ONNX, or not a depth model with its meaning in metadata.
+            BadInput: the address has models for both runtimes and `runtime` does not choose.
+            ModelUnusable: it is missing, broken, or neither it nor the settings say what its numbers mean.
             ProviderUnavailable: the provider is not really active.
         """
-        path = settings.model or Path(str(files("processors.models") / DEMO_MODEL))
-        self._model = OnnxModel(path, settings.provider, threads=settings.threads)
+        address = str(settings.model or files("processors.models") / DEMO_MODEL)
+        wish = Wish(settings.runtime, settings.provider, settings.threads)
+        self._model = open_model(address, wish)
+        self._model.metadata = told(self._model, Told(settings.map_kind, settings.map_unit, settings.input))
         self._meaning: Meaning = meaning_of(self._model)
+        self._fitting = fitting_of(self._model)
         self._settings = settings
 
     def prepare(self, record: Record[Frame]) -> Fitted:
-        """Verify, decode and stretch a picture.
+        """Verify, decode and fit a picture.
 
         Raises:
             UnreadableImage: the picture is not what its record says, or broken.
         """
-        size = (self._model.input.width, self._model.input.height)
-        enough = size if self._settings.reduces else None
-        image = decode_frame(record.value, at_least=enough, max_pixels=self._settings.max_pixels)
-        if image.shape[1::-1] != size:
-            halves = image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]
-            how = cv2.INTER_AREA if halves else cv2.INTER_LINEAR
-            image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
-        return np.asarray(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True), np.float32)
+        frame = record.value
+        sides = max(frame.width, 1), max(frame.height, 1)  # a record may say anything until it is verified
+        enough = self._fitting.size(*sides) if self._settings.reduces else None
+        image = decode_frame(frame, at_least=enough, max_pixels=self._settings.max_pixels)
+        return self._fitting.fit(image)
 
     def process(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Sequence[Depth | Poison]:
         """The depth map of each frame, in order; ModelFailed where the model gave no numbers.
@@ -74,9 +85,7 @@ class DepthEstimation:
             ModelFailed: the runtime failed on this batch; one of its records may be the reason.
         """
         answers: list[Depth | Poison] = []
-        step = self._model.best_batch or len(batch)
-        for start in range(0, len(batch), step):
-            group = batch[start : start + step]
+        for group in _same_size(batch, self._model.best_batch or len(batch)):
             began = time.perf_counter()
             outputs = self._model.run(np.concatenate([one.input for one in group]))
             inference_ms = (time.perf_counter() - began) * 1e3 / len(group)
@@ -112,6 +121,16 @@ class DepthEstimation:
             model=self._model.identity,
             timing=Timing(one.queue_ms, one.preprocess_ms, inference_ms, postprocess_ms),
         )
+
+
+def _same_size(
+    batch: Sequence[Prepared[Frame, Fitted]], most: int
+) -> Iterator[Sequence[Prepared[Frame, Fitted]]]:
+    """Runs of neighbours whose inputs have one size, each at most `most` long; the order stays."""
+    for _, alike in groupby(batch, key=lambda one: one.input.shape):
+        group = list(alike)
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
 
 
 def _batch(settings: DepthSettings) -> BatchPolicy:

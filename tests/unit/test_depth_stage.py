@@ -9,6 +9,7 @@ from framefuse.errors import ModelUnusable, Poison
 from framefuse.pictures.decoding import decode_map
 from framefuse.settings import load
 from framefuse.types import Prepared, Record
+from processors.depth.foreign import InputPreset
 from processors.depth.meaning import Meaning, values_of
 from processors.depth.stage import DepthEstimation, DepthSettings
 from schemas.records import Depth, DepthKind, Frame, Status
@@ -23,6 +24,16 @@ IN_METRES = Meaning(DepthKind.METRIC, "m", 10.0, 0.0, far=100.0, step=0.005)
 def a_stage(tmp_path: Path, metadata: dict[str, str] | None = None, **file: Any) -> DepthEstimation:
     path = a_depth_net(tmp_path / "z.onnx", metadata=METRES if metadata is None else metadata, **file)
     return DepthEstimation(load(DepthSettings, model=path))
+
+
+FOREIGN = {"map_kind": DepthKind.METRIC, "map_unit": "m", "input": InputPreset.IMAGENET}
+FREE = {
+    **RELATIVE,
+    "imgsz": "[28, 28]",
+    "keep_aspect": "true",
+    "multiple_of": "14",
+    "resample": "bicubic",
+}
 
 
 def a_ramp(offset: int = 0, *, width: int = 640, height: int = 320) -> Record[Frame]:
@@ -81,6 +92,52 @@ def test_a_batch_has_one_answer_a_record_in_order(tmp_path: Path) -> None:
     batch = [Prepared(photo, stage.prepare(photo), 0.0, 0.0) for photo in map(a_ramp, range(5))]
     found = [depth.frame.offset for depth in stage.process(batch) if isinstance(depth, Depth)]
     assert found == [0, 1, 2, 3, 4]
+
+
+def test_pictures_of_several_sizes_in_a_batch_have_maps_of_their_own_aspect_in_order(tmp_path: Path) -> None:
+    stage = a_stage(tmp_path, FREE, size=("height", "width"), batch="batch")
+    photos = [a_ramp(0), a_ramp(1), a_ramp(2, width=100, height=200), a_ramp(3)]
+    answers = stage.process([Prepared(photo, stage.prepare(photo), 0.0, 0.0) for photo in photos])
+    maps = [answer.map for answer in answers if isinstance(answer, Depth)]
+    assert [(one.width, one.height) for one in maps if one] == [(56, 28), (56, 28), (28, 56), (56, 28)]
+    assert [one.frame.offset for one in answers if isinstance(one, Depth)] == [0, 1, 2, 3]
+
+
+def test_a_file_that_says_nothing_works_with_what_the_user_says(tmp_path: Path) -> None:
+    path = a_depth_net(tmp_path / "foreign.onnx")
+    stage = DepthEstimation(load(DepthSettings, model=path, **FOREIGN))
+    depth = answer(stage, a_ramp())
+    assert depth.map is not None
+    assert (depth.map.kind, depth.map.unit) == (DepthKind.METRIC, "m")
+    white = stage.prepare(a_ramp())[0, :, 0, -1]
+    np.testing.assert_allclose(
+        white, [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], atol=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said", "reason"),
+    [
+        (
+            {},
+            {"map_kind": "METRIC", "map_unit": "m"},
+            r"add --map-kind, --map-unit .* and --input plain\|imagenet",
+        ),
+        ({}, {"map_kind": "METRIC", "input": "plain"}, "a METRIC map has a unit"),
+        (
+            METRES,
+            {"map_kind": "RELATIVE_INVERSE"},
+            "says kind METRIC, the setting RELATIVE_INVERSE: leave out --map-kind",
+        ),
+        (FREE, {"input": "plain"}, "its metadata says how pictures are made: leave out --input"),
+    ],
+)
+def test_what_the_user_says_must_be_enough_and_not_against_the_file(
+    tmp_path: Path, metadata: dict[str, str], said: dict[str, str], reason: str
+) -> None:
+    path = a_depth_net(tmp_path / "z.onnx", metadata=metadata)
+    with pytest.raises(ModelUnusable, match=reason):
+        DepthEstimation(load(DepthSettings, model=path, **said))
 
 
 def test_nan_is_poison_for_its_record_alone(tmp_path: Path) -> None:
