@@ -22,7 +22,10 @@ def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | Non
     """
     machine = not sys.stderr.isatty() if as_json is None else as_json
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if machine
+        # The one it chooses by itself shows the values of all variables.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
