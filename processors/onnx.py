@@ -56,13 +56,21 @@ class OnnxSettings(StageSettings):
 class OnnxModel(PictureModel):
     """One open model file with one picture input; safe to call from several threads."""
 
-    def __init__(self, path: Path, provider: Provider = Provider.AUTO, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: Provider = Provider.AUTO,
+        *,
+        threads: int = 1,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         """Open the file and run it once.
 
         Args:
             path: of the ONNX file.
             provider: what it must run on.
             threads: inside the model, for each thread that calls `run`.
+            size: height and width for a file of free size whose metadata has no `imgsz`.
 
         Raises:
             ModelUnusable: the file is missing, not ONNX, or takes something else than pictures.
@@ -74,7 +82,7 @@ class OnnxModel(PictureModel):
         log.info("%s runs on %s: %s", path.name, active, opened.reason)
         self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.input = _picture_input(self._session, path, self.metadata)
+        self.input = _picture_input(self._session, path, self.metadata, size)
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
         self.output_shapes = self._first_run()
         """Of the outputs for one picture, as they really came out."""
@@ -140,7 +148,9 @@ def _open(content: bytes, path: Path, provider: Provider, threads: int) -> Opene
         raise ModelUnusable(message) from error
 
 
-def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[str, str]) -> InputShape:
+def _picture_input(
+    session: ort.InferenceSession, path: Path, metadata: Mapping[str, str], size: tuple[int, int] | None
+) -> InputShape:
     inputs = session.get_inputs()
     sizes_name = next(
         (one.name for one in inputs if one.name == _SIZES and one.type == "tensor(int64)"), None
@@ -159,7 +169,7 @@ def _picture_input(session: ort.InferenceSession, path: Path, metadata: Mapping[
     if batch is not None and batch < 1:
         raise ModelUnusable(f"{path} takes {batch} pictures a run: export it with batch 1 or a free batch")
     fixed = [isinstance(side, int) for side in shape[2:]]
-    height, width = shape[2:] if all(fixed) else _said(path, metadata)
+    height, width = shape[2:] if all(fixed) else _said(path, metadata, size)
     if min(height, width) < 1:
         raise ModelUnusable(f"{path} takes pictures of {width}×{height} pixels: export it with a real size")
     return InputShape(
@@ -175,8 +185,10 @@ def _padded(pictures: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.flo
     return np.concatenate([pictures, np.zeros((missing, *pictures.shape[1:]), np.float32)])
 
 
-def _said(path: Path, metadata: Mapping[str, str]) -> tuple[int, int]:
-    """Height and width from the metadata `imgsz`, for a file of free size."""
+def _said(path: Path, metadata: Mapping[str, str], size: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width from the metadata `imgsz`, else `size`, for a file of free size."""
+    if size is not None and "imgsz" not in metadata:
+        return size
     try:
         height, width = literal_eval(metadata["imgsz"])
         return int(height), int(width)

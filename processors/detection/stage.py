@@ -39,9 +39,10 @@ class Detection:
             ProviderUnavailable: the provider is not really active.
         """
         path = settings.model or Path(str(files("processors.models") / DEMO_MODEL))
-        self._model = OnnxModel(path, settings.provider, threads=settings.threads)
+        beside = Beside() if settings.model is None else read_beside(path)
+        self._model = OnnxModel(path, settings.provider, threads=settings.threads, size=beside.size)
         self._settings = settings
-        self._metadata = read_metadata(self._model, Beside() if settings.model is None else read_beside(path))
+        self._metadata = read_metadata(self._model, beside)
         choice = choose_head(self._evidence(), settings.head)
         self._head, self._outputs = choice.head, choice.outputs
         name, said = self._model.identity.name, self._metadata

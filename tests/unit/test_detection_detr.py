@@ -3,9 +3,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from framefuse.errors import ModelUnusable
 from framefuse.settings import load
@@ -17,6 +20,10 @@ from processors.detection.heads.detr import DETR, DETR_SOFTMAX, LABELS_BOXES_SCO
 from processors.detection.heads.head import Head, HeadName, Output
 from processors.detection.heads.rtdetr import RTDETR, RTDETR_SCORES
 from processors.detection.settings import DetectionSettings, choose_fitting
+from processors.detection.stage import Detection
+from processors.onnx import OnnxModel
+from tests.unit.builders import a_frame, a_record
+from tests.unit.models import a_detector
 
 PROCESSOR = {
     "do_resize": True,
@@ -158,3 +165,26 @@ def test_a_fitting_that_nobody_says_is_refused_and_one_that_is_said_is_taken() -
     assert choose_fitting(asking(), "d.onnx", RTDETR, None) == Fitting(Resize.STRETCH)
     told = asking(resize="stretch-smooth", mean="0.5,0.5,0.5", std="1,1,1")
     assert choose_fitting(told, "d.onnx", DETR, None) == Fitting(Resize.STRETCH_SMOOTH, (0.5, 0.5, 0.5))
+
+
+def test_a_file_of_free_size_takes_the_size_that_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+    path = a_detector(tmp_path / "free.onnx", numbers([[0.5], [0.5], [0.5], [0.5], [0.9]]), size=("h", "w"))
+    stage = Detection(asking(model=str(path), head="yolov8"))
+    image = cv2.imencode(".jpg", np.zeros((50, 100, 3), np.uint8))[1].tobytes()
+    frame = a_frame(image=image, width=100, height=50)
+    assert stage.prepare(a_record(frame, "framefuse.frames", 0)).tensor.shape == (1, 3, 384, 640)
+
+
+def test_a_second_input_gets_the_width_and_height_of_the_canvas(tmp_path: Path) -> None:
+    takes = [
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 64]),
+        helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [1, 2]),
+    ]
+    gives = [helper.make_tensor_value_info("sizes", TensorProto.INT64, [1, 2])]
+    node = helper.make_node("Identity", ["orig_target_sizes"], ["sizes"])
+    graph = helper.make_graph([node], "sizes", takes, gives)
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "sizes.onnx")
+    (sizes,) = OnnxModel(tmp_path / "sizes.onnx").run_all(np.zeros((1, 3, 32, 64), np.float32))
+    assert sizes.tolist() == [[64, 32]]
