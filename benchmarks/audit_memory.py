@@ -76,7 +76,7 @@ def main() -> None:
         finally:
             broker.stop(Path(folder) / "broker", graceful=False)
     over_mib = (found["peak_kib"] - base["peak_kib"]) / 1024
-    print(json.dumps({**found, "over_the_base_mib": round(over_mib, 1)}))
+    sys.stdout.write(json.dumps({**found, "over_the_base_mib": round(over_mib, 1)}) + "\n")
 
 
 if __name__ == "__main__":
