@@ -85,15 +85,12 @@ class Connection:
 
     def _run(self) -> None:
         try:
-            self.closing = self._live()
-        except (av.error.FFmpegError, OSError) as error:
-            self.closing = _closing(error)
+            self._live()
         except Exception as error:
-            # Its message may hold the address; its name cannot.
-            self.closing = Closing(f"it cannot be read ({type(error).__name__})")
+            self.closing = _closing(error)
         self.inbox.end()
 
-    def _live(self) -> Closing:
+    def _live(self) -> None:
         av.logging.set_level(None)
         opening = self._opening
         container = av.open(
@@ -106,13 +103,12 @@ class Connection:
         )
         with container:
             try:
-                return self._read(container)
-            except (av.error.FFmpegError, OSError) as error:
-                return _closing(error)
-            finally:
-                self.inbox.end()
-                # Packets that wait to be decoded need the container.
-                self._left.wait()
+                self.closing = self._read(container)
+            except Exception as error:
+                self.closing = _closing(error)
+            self.inbox.end()
+            # Packets that wait to be decoded need the container.
+            self._left.wait()
 
     def _read(self, container: InputContainer) -> Closing:
         video = next((stream for stream in container.streams.video if stream.codec_context), None)
@@ -144,6 +140,9 @@ def _feed_of(container: InputContainer, video: VideoStream) -> Feed:
 
 
 def _closing(error: Exception) -> Closing:
+    if not isinstance(error, av.error.FFmpegError | OSError):
+        # Its message may hold the address; its name cannot.
+        return Closing(f"it cannot be read ({type(error).__name__})")
     refused = isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError)
     for kind, reason in _REASONS:
         if isinstance(error, kind):

@@ -107,8 +107,9 @@ def _serve(port: str, launch: str, login: list[str]) -> None:
     import gi
 
     gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtsp", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
+    from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -118,7 +119,7 @@ def _serve(port: str, launch: str, login: list[str]) -> None:
     factory.set_launch(launch)
     if login:
         auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
-        auth.set_supported_methods(4)  # digest
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         token.set_string("media.factory.role", "user")
         auth.add_digest(login[0], login[1], token)
         server.set_auth(auth)
