@@ -25,7 +25,7 @@ Sources = Annotated[
     typer.Argument(
         metavar="PATH",
         help="Video files, images, folders, quoted globs, "
-        "or scenes as synthetic:?seed=7&size=640x384&fps=10&seconds=30.",
+        "cameras as rtsp://… or http://…, or scenes as synthetic:?seed=7&size=640x384&fps=10&seconds=30.",
         show_default=False,
     ),
 ]
@@ -95,6 +95,10 @@ Freshness = Annotated[
         rich_help_panel=_PACE,
     ),
 ]
+RtspTransport = Annotated[
+    Literal["tcp", "udp"],
+    typer.Option(help="How pictures come from rtsp: cameras.", rich_help_panel=_INPUT),
+]
 InFlight = Annotated[
     int,
     typer.Option(
@@ -134,6 +138,7 @@ def publish(
     limit: Limit = None,
     quality: Quality = 90,
     max_side: MaxSide = None,
+    rtsp_transport: RtspTransport = "tcp",
     realtime: Realtime = False,
     live: Live = False,
     freshness: Freshness = None,
@@ -157,15 +162,24 @@ def publish(
 
     [cyan]framefuse publish 'synthetic:?seed=7&seconds=30' --live[/cyan]
 
+    [cyan]framefuse publish 'rtsp://viewer:${CAM_PASSWORD}@10.0.0.11/stream1' --fps 10[/cyan]
+
     Exit status: 0 all published · 1 something was rejected, damaged or not acknowledged, or with --wait is a
     dead letter or lost · 2 cannot begin · 130 Ctrl-C.
     """
     from framefuse.cli.publish_view import follow
     from framefuse.publishing.publication import PublishOptions, named
-    from framefuse.publishing.sources import SourceOptions, open_sources
+    from framefuse.publishing.sources import CameraOptions, SourceOptions, open_sources
     from framefuse.settings import KafkaSettings, load
 
-    reading = SourceOptions(fps=fps, loop=loop, quality=quality, max_side_px=max_side, recursive=recursive)
+    reading = SourceOptions(
+        fps=fps,
+        loop=loop,
+        quality=quality,
+        max_side_px=max_side,
+        recursive=recursive,
+        camera=CameraOptions(rtsp_transport=rtsp_transport),
+    )
     options = PublishOptions(
         live=live,
         realtime=realtime,
