@@ -23,7 +23,7 @@ from framefuse.publishing.tickets import Ticket
 from framefuse.results.subscribing import ResultSubscriber, Start
 from framefuse.settings import KafkaSettings
 from framefuse.types import Image
-from schemas.records import Fused
+from schemas.records import Fused, State
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +42,7 @@ class PublisherOptions(TypedDict, total=False):
     quality: int
     max_side_px: int | None
     outlet: Outlet | None
+    state: State
 
 
 class SubscriberOptions(TypedDict, total=False):
