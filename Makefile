@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oracle lint types imports format train lock clean
+.PHONY: help install demo test fuzz test-oracle lint types imports format train lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sh
 
 test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
 	@$(BIN)/pytest $(TESTS)
+
+fuzz: $(BIN)/.dev ## Broken bytes for every decoder, for some minutes
+	@FRAMEFUSE_FUZZ_EXAMPLES=$${FRAMEFUSE_FUZZ_EXAMPLES:-5000} $(BIN)/pytest --timeout 1800 tests/fuzz
 
 test-oracle: .venv-training/bin/.oracle ## The detector against Ultralytics (AGPL, for this only): 6 GB of packages
 	@.venv-training/bin/python -m pytest tests/oracle

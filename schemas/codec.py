@@ -18,6 +18,7 @@ import fastavro
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from schemas import records, statistics
+from schemas.bounded import Unbounded, check_bounded
 from schemas.shape import from_plain, to_plain
 
 T = TypeVar("T")
@@ -76,8 +77,8 @@ def read_schema(text: str) -> RecordSchema:
         raw = json.loads(text)
         digest = fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO")
         return RecordSchema(text, parse_schema(raw), bytes.fromhex(digest))
-    except (ValueError, KeyError, TypeError, fastavro.schema.SchemaParseException) as error:
-        raise NotARecord(f"not an Avro schema: {error}") from error
+    except Exception as error:  # the parser raises whatever a broken schema led to
+        raise NotARecord(f"not an Avro schema: {type(error).__name__}: {error}") from error
 
 
 @cache
@@ -98,9 +99,13 @@ class SchemaBook:
         """Take in a schema that another writer published.
 
         Raises:
-            NotARecord: it is not an Avro schema.
+            NotARecord: it is not the Avro schema of a record, or not safe to read with.
         """
         schema = read_schema(text)
+        try:
+            check_bounded(schema.parsed)
+        except Unbounded as error:
+            raise NotARecord(f"not a schema to read with: {error}") from None
         self._by_fingerprint.setdefault(schema.fingerprint, schema)
 
     def __getitem__(self, digest: bytes) -> RecordSchema:

@@ -9,6 +9,7 @@ from schemas import records, statistics
 
 T = TypeVar("T")
 STREAM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+FRAME_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 DEFAULT_PREFIX = "framefuse"
 IMAGE_LIMIT_BYTES = 4 << 20
 _HOUR_MS = 3_600_000

@@ -12,7 +12,7 @@ from datetime import datetime
 from framefuse.errors import BadInput
 from schemas.records import Frame
 
-_OFFSETS = re.compile(r"(\d+)(-)?(\d+)?")
+_OFFSETS = re.compile(r"(\d{1,19})(-)?(\d{1,19})?")
 _BEYOND = 1 << 63
 
 
@@ -31,7 +31,7 @@ class LetterId:
             BadInput: it is neither.
         """
         partition, _, offset = text.rpartition(":")
-        if not offset.isdecimal() or not (partition or "0").isdecimal():
+        if not offset.isdecimal() or not (partition or "0").isdecimal() or len(text) > 30:
             raise BadInput(
                 f"no letter '{text}': give its number in 'framefuse dead-letters list', such as 57"
             )

@@ -10,7 +10,8 @@ from framefuse.kafka.messages import Message
 from framefuse.runtime.freshness import expired
 from framefuse.types import Record, origin_of, unreadable
 from schemas.codec import NotARecord, SchemaBook, UnknownSchema, decode
-from schemas.records import Derived, Frame, Status
+from schemas.records import UNREADABLE, Derived, Frame, Head, Status
+from schemas.topics import FRAME_ID, STREAM_ID, valid_stream_id
 
 T = TypeVar("T")
 
@@ -76,10 +77,28 @@ class Intake(Generic[T]):
 
     def _decode(self, value: bytes | None) -> T:
         try:
-            return decode(value, self._kind, self._book)
+            found = decode(value, self._kind, self._book)
         except UnknownSchema:
             self._refresh()
-            return decode(value, self._kind, self._book)
+            found = decode(value, self._kind, self._book)
+        if isinstance(found, Head):
+            check_ids(found)
+        return found
+
+
+def check_ids(head: Head) -> None:
+    """Let only ids pass that can stand in a file name, a metric and on a terminal, whoever wrote them.
+
+    Raises:
+        NotARecord: a stream id, run id or frame id that is none.
+    """
+    ours = isinstance(head, Derived) and head.stream_id == UNREADABLE
+    if not (ours or valid_stream_id(head.stream_id)):
+        raise NotARecord(f"stream id {head.stream_id[:80]!r}: expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not (ours or STREAM_ID.fullmatch(head.run_id)):
+        raise NotARecord(f"run id {head.run_id[:80]!r}: expected a UUID")
+    if FRAME_ID.fullmatch(head.frame_id) is None:
+        raise NotARecord(f"frame id {head.frame_id[:80]!r}: expected a UUID")
 
 
 def refuse_if_expired(taken: Taken[T], now: datetime) -> Taken[T]:

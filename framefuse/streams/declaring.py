@@ -119,6 +119,10 @@ def read_config(text: str, name: str) -> list[Stream]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadInput(f"{name}, line {line}: no YAML: {error.problem}") from None
+    except yaml.YAMLError as error:  # a character that no YAML may have
+        raise BadInput(f"{name}: no YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise BadInput(f"{name}: no YAML of ours: it is nested too deep") from None
     found: dict[str, int] = {}
     streams = []
     for node in _entries(root, name):
