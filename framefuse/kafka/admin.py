@@ -282,7 +282,9 @@ class Admin:
                 raise Retry(f"{self._bootstrap}: {error.args[0].str()}") from None
             raise Stop(f"{self._bootstrap}: {error.args[0].str()}") from None
         except TimeoutError:
-            raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s") from None
+            self._client.poll(0)  # tells us what went wrong meanwhile
+            why = f": {self._trouble.str()}" if self._trouble is not None else ""
+            raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s{why}") from None
 
     def _unavailable(self, error: ck.KafkaException) -> BrokerUnavailable:
         security = resolve_security(self._settings)

@@ -143,6 +143,11 @@ def _content(path: Path, below: Path | None) -> str:
 def _check_reference(reference: str) -> None:
     if reference.startswith(_FILE) and Path(reference.removeprefix(_FILE)).is_absolute():
         return
+    if reference.startswith("FRAMEFUSE_"):
+        raise BadInput(
+            f"the reference ${{{reference}}} is a setting of framefuse, perhaps the password of its broker, "
+            "and no camera's: name another variable"
+        )
     if not _NAME.fullmatch(reference):
         # What it says could be a password that somebody took for a reference.
         raise BadInput(

@@ -184,7 +184,7 @@ def test_a_publisher_may_not_read(secured: SecureBroker) -> None:
 def test_a_subscriber_may_not_publish(secured: SecureBroker) -> None:
     done = attempt(secured, "framefuse-subscriber", "publish", "synthetic:?seed=7&seconds=1&size=160x96")
 
-    assert done.returncode == 1
+    assert done.returncode in (1, 2)  # whether the refusal comes before the first picture or after it
     assert "user 'framefuse-subscriber' may not write safe.frames, nor any other topic" in done.stderr
 
 

@@ -133,3 +133,9 @@ def test_messages_of_others_lose_what_references_stand_for() -> None:
     )
     literal = "rtsp://admin:p@host/live"
     assert redacted(f"cannot open {literal}", literal) == "cannot open rtsp://admin:***@host/live"
+
+
+def test_a_camera_cannot_ask_for_the_settings_of_framefuse_itself() -> None:
+    for use in (check, resolve):
+        with pytest.raises(BadInput, match="setting of framefuse"):
+            use("rtsp://a:${FRAMEFUSE_PASSWORD}@collector.example/")
