@@ -72,7 +72,7 @@ class Site:
         return reported_states(self.kafka, BOOK)
 
     def sent(self) -> dict[str, list[Sent]]:
-        """All frames by stream, in the order of the log."""
+        """All frames by stream, in the order of the log; those of two partitions by their append time."""
         found: dict[str, list[Sent]] = {}
         with Reader(self.kafka) as reader:
             for message in reader.everything(FRAMES.name(self.kafka.prefix)):
@@ -80,6 +80,8 @@ class Site:
                 found.setdefault(frame.stream_id, []).append(
                     Sent(frame.run_id, frame.sequence, message.timestamp)
                 )
+        for frames in found.values():
+            frames.sort(key=lambda sent: sent.at)
         return found
 
 

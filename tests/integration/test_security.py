@@ -185,7 +185,8 @@ def test_a_subscriber_may_not_publish(secured: SecureBroker) -> None:
     done = attempt(secured, "framefuse-subscriber", "publish", "synthetic:?seed=7&seconds=1&size=160x96")
 
     assert done.returncode in (1, 2)  # whether the refusal comes before the first picture or after it
-    assert "user 'framefuse-subscriber' may not write safe.frames, nor any other topic" in done.stderr
+    assert "user 'framefuse-subscriber' may not write" in done.stderr
+    assert "nor any other topic" in done.stderr
 
 
 def test_a_stage_may_not_write_what_another_writes(secured: SecureBroker) -> None:
