@@ -1,4 +1,4 @@
-"""What stages ask of an open model, whatever runs it: an ONNX file (`onnx.py`) or torch (`hub/`).
+"""What stages ask of an open model, whatever runs it: an ONNX file (`onnx/`) or torch (`hub/`).
 
 Knows tensors and metadata: what the numbers mean is the business of the stage.
 """

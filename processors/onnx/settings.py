@@ -1,0 +1,32 @@
+"""What every stage with a model can be told."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from framefuse.pictures.decoding import PIXEL_LIMIT
+from framefuse.settings import StageSettings
+from processors.providers import Provider
+
+
+class OnnxSettings(StageSettings):
+    """What every stage with a model can be told."""
+
+    section: ClassVar[str | None] = None
+    model: Path | None = Field(None, description="ONNX file; without it, the demo model.")
+    provider: Provider = Field(Provider.AUTO, description="auto, cpu or cuda; what is not there is an error.")
+    threads: int = Field(1, ge=1, description="Threads inside the model, for each thread that calls it.")
+    batch_max: int = Field(8, ge=1, description="Most frames in one batch.")
+    batch_wait_ms: float = Field(0.0, ge=0, description="How long a batch waits to be full.")
+    max_pixels: int = Field(PIXEL_LIMIT, ge=1, description="A larger picture is refused from its header.")
+    reduced_decode: bool | None = Field(
+        None,
+        description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it: faster, nearly the "
+        "same. By default only for the demo models.",
+    )
+
+    @property
+    def reduces(self) -> bool:
+        """Whether pictures may be decoded smaller; a model that was brought gets the exact ones."""
+        return self.model is None if self.reduced_decode is None else self.reduced_decode
