@@ -1,8 +1,8 @@
 """Models and pictures nobody hopes for: a clear error or the right answer.
 
 Where the others are tested: not ONNX, wrong opset, external data, wrong rank (test_onnx_model.py); numbers
-that are not finite, 3,000 classes, a picture of one pixel (test_detection_stage.py); 16 bits, alpha, EXIF
-rotation (test_pictures.py).
+that are not finite, 3,000 classes, a picture of one pixel (test_detection_stage.py); no classes
+(test_detection_heads.py); 16 bits, alpha, EXIF rotation (test_pictures.py, test_detection_pictures.py).
 """
 
 from base64 import b64decode

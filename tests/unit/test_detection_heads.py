@@ -73,6 +73,15 @@ def test_a_file_that_no_head_fits_is_refused_with_what_is_known(seen: Evidence) 
         choose_head(seen)
 
 
+@pytest.mark.parametrize(
+    "seen", [a_file((1, 4, 8400)), a_file((1, 4, 2100), canvas=(320, 320)), a_file((1, 4, 8400), (1, 32))]
+)
+def test_a_yolo_of_no_classes_is_not_taken_for_another_head(seen: Evidence) -> None:
+    with pytest.raises(ModelUnusable, match=r"1×4×.*without a class.*say --head yolov8\|yolov5\|"):
+        choose_head(seen)
+    assert choose_head(seen, HeadName.YOLOV5).head.name is HeadName.YOLOV5
+
+
 def test_a_head_that_was_asked_for_and_cannot_be_is_refused() -> None:
     with pytest.raises(ModelUnusable, match=r"gives 1×84×8400 .*: --head end-to-end expects 1×N×6"):
         choose_head(a_file((1, 84, 8400), classes=80), HeadName.END_TO_END)

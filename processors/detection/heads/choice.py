@@ -68,6 +68,11 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         if layout is not None:
             return Choice(head, layout.outputs)
         raise ModelUnusable(f"{seen.name} gives {seen.found}: --head {head.name} expects {head.gives}")
+    if _has_no_classes(seen):
+        raise ModelUnusable(
+            f"{seen.name} gives {seen.found}: the boxes of a YOLO without a class; export it with one class at "
+            f"least, or, if it is something else, say --head {'|'.join(head.name for head in HEADS)}"
+        )
     fitting = {head: layout for head in HEADS if (layout := _fit(head, seen)) and _agrees(head, layout, seen)}
     if any(layout.told for layout in fitting.values()):
         fitting = {head: layout for head, layout in fitting.items() if layout.told}
@@ -93,6 +98,12 @@ def _fit(head: Head, seen: Evidence) -> Layout | None:
     if layout is None or (None not in (layout.classes, seen.classes) and layout.classes != seen.classes):
         return None
     return layout
+
+
+def _has_no_classes(seen: Evidence) -> bool:
+    """Whether these are a box for each cell and no score, which by its shape alone could be another head."""
+    shape = seen.outputs[0].shape
+    return seen.classes is None and len(shape) == 3 and shape[1] == 4 and _is_grid(shape[2], 1, seen)
 
 
 def _agrees(head: Head, layout: Layout, seen: Evidence) -> bool:
