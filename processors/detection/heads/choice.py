@@ -70,8 +70,8 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         raise ModelUnusable(f"{seen.name} gives {seen.found}: --head {head.name} expects {head.gives}")
     if _has_no_classes(seen):
         raise ModelUnusable(
-            f"{seen.name} gives {seen.found}: the boxes of a YOLO without a class; export it with one class at "
-            f"least, or, if it is something else, say --head {'|'.join(head.name for head in HEADS)}"
+            f"{seen.name} gives {seen.found}: the boxes of a YOLO without a class; export it with a class "
+            f"at least, or, if it is something else, say --head {'|'.join(head.name for head in HEADS)}"
         )
     fitting = {head: layout for head in HEADS if (layout := _fit(head, seen)) and _agrees(head, layout, seen)}
     if any(layout.told for layout in fitting.values()):
