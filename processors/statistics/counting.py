@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from processors.statistics.latency import added, bucket_of, quantile
-from schemas.records import Fused, Side
+from schemas.records import Side
 from schemas.statistics import (
     Counted,
     EndedFrame,
@@ -21,6 +21,7 @@ from schemas.statistics import (
     StatisticsEvent,
     StatisticsRow,
 )
+from schemas.summaries import FusedSummary
 
 SLOT_S, SLOTS, RATE_SLOTS = 5, 12, 2
 SETTLE = timedelta(seconds=1)
@@ -29,15 +30,14 @@ LABELS = 64
 OTHERS = "(others)"
 
 
-def sample_of(fused: Fused) -> Sample:
+def sample_of(fused: FusedSummary) -> Sample:
     """What the counting needs of a result."""
     labels: dict[str, int] = {}
     nearest: Nearest | None = None
-    unit = fused.map.unit if fused.map else ""
     for one in fused.objects:
         _add(labels, one.label, 1)
         if one.depth is not None:
-            nearest = nearer(nearest, Nearest(one.label, one.depth.median, unit))
+            nearest = nearer(nearest, Nearest(one.label, one.depth.median, fused.unit))
     return Sample(
         ended=EndedFrame(
             frame_id=fused.frame_id,

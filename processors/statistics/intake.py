@@ -12,9 +12,10 @@ from typing import Any
 
 from framefuse import metrics
 from processors.statistics.counting import sample_of
-from schemas.codec import SchemaBook, UnknownSchema, decode, encode
-from schemas.records import Fused, Status
+from schemas.codec import SchemaBook, UnknownSchema, encode
+from schemas.records import Status
 from schemas.statistics import Sample, StatisticsEvent
+from schemas.summaries import decode_summary
 
 log = logging.getLogger("framefuse.statistics")
 STAGE_NAME = "statistics"
@@ -99,7 +100,7 @@ class Intake:
             return None
 
     def _sample(self, message: FaustMessage) -> tuple[str, Sample]:
-        fused = decode(message.value, Fused, self._book)
+        fused = decode_summary(message.value, self._book)
         return fused.stream_id, sample_of(fused)
 
 

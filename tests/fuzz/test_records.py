@@ -19,6 +19,7 @@ from schemas.codec import MAGIC, SCHEMA_FILES, NotARecord, SchemaBook, decode, e
 from schemas.heads import RECORD_OF, FusedHead, decode_head
 from schemas.records import Fused, Head
 from schemas.shape import from_plain
+from schemas.summaries import FusedSummary, decode_summary
 from tests.fuzz.mutations import broken, fuzz, texts
 from tests.unit.builders import a_frame
 
@@ -74,6 +75,18 @@ def test_a_broken_value_has_a_head_or_none(head: type) -> None:
         except NotARecord:
             return
         assert isinstance(found, Head | FusedHead)
+
+    check()
+
+
+def test_a_broken_result_has_a_summary_or_none() -> None:
+    seeds = values(Fused)
+
+    @fuzz
+    @given(st.one_of(broken(*seeds), broken(*seeds, spared=HEAD_BYTES)))
+    def check(value: bytes) -> None:
+        with suppress(NotARecord):
+            assert isinstance(decode_summary(value, BOOK), FusedSummary)
 
     check()
 

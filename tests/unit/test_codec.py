@@ -27,6 +27,7 @@ from schemas.codec import (
     to_dict,
 )
 from schemas.records import Detections, Frame, Fused
+from schemas.topics import ALL, SCHEMAS
 from tests.parts.results import a_fused
 from tests.unit.builders import a_frame, an_object, detections_of
 
@@ -113,6 +114,12 @@ def test_a_flipped_bit_is_decoded_or_refused_but_never_breaks_the_reader(positio
 def test_random_bytes_after_a_known_fingerprint_never_break_the_reader(body: bytes) -> None:
     with suppress(NotARecord):
         decode(MAGIC + schema_of(Frame).fingerprint + body, Frame, SchemaBook())
+
+
+def test_every_topic_has_an_example_of_what_it_holds() -> None:
+    records = {topic.suffix for topic in ALL if topic is not SCHEMAS}
+
+    assert {path.parent.name for path in EXAMPLES.glob("*/*.json")} == records
 
 
 @pytest.mark.parametrize(
