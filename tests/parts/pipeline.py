@@ -62,7 +62,7 @@ class Oracle:
         while time.monotonic() < (quiet_s or give_up_s):
             message = consumer.poll(0.2)
             if message is not None and message.error() is None:
-                rows[message.partition() or 0].append(_plain(message.value() or b""))
+                rows[message.partition() or 0].append(plain(message.value() or b""))
             if quiet_s is None and sum(map(len, rows.values())) >= at_least:
                 quiet_s = time.monotonic() + 1.5  # long enough for a record too many to show itself
         consumer.close()
@@ -110,11 +110,13 @@ class Pipeline:
         """`framefuse run STAGE …` as a process of its own; its output goes to the test's folder."""
         return self.command("run", stage, *arguments, log=f"{stage}-{len(self._processes)}", **environment)
 
-    def command(self, *arguments: str, log: str, **environment: str) -> "subprocess.Popen[bytes]":
-        """Any `framefuse …` command in the background."""
-        with (self.folder / f"{log}.log").open("wb") as out:
+    def command(
+        self, *arguments: str, log: str, module: str = "framefuse", **environment: str
+    ) -> "subprocess.Popen[bytes]":
+        """Any `framefuse …` command in the background; what it says is added to the log of that name."""
+        with (self.folder / f"{log}.log").open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "framefuse", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 env={**self._environment, **environment},
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -211,7 +213,8 @@ def assert_exactly_one_outcome(outcomes: Rows, acknowledged: int) -> None:
         assert [row["frame"]["offset"] for row in rows] == list(range(len(rows)))
 
 
-def _plain(value: bytes) -> dict[str, Any]:
+def plain(value: bytes) -> dict[str, Any]:
+    """A record of ours as a dict, read with the schema that its fingerprint names."""
     schema = _SCHEMAS[value[2:10]]
     return fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)  # type: ignore[return-value]
 

@@ -1,0 +1,97 @@
+"""`python -m tests.faults.armed POINT NTH SIGNAL …`: framefuse that signals itself at a named point.
+
+The product knows nothing of it: the points are calls of its own that are wrapped here, from outside.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import confluent_kafka as ck
+
+from framefuse.cli.main import main
+from framefuse.kafka import GroupConsumer
+from framefuse.runtime.compute import Computation
+from framefuse.runtime.merging import MergeMembership
+from sinks.result_store import ResultStore
+
+
+class Gate:
+    """Sends this process a signal at its nth passing, and never again."""
+
+    def __init__(self, nth: int, sign: signal.Signals) -> None:
+        self._left, self._sign = nth, sign
+        self._lock = threading.Lock()
+
+    def passed(self) -> None:
+        """Count a passing."""
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), self._sign)
+
+
+def _after(owner: type, method: str, gate: Gate) -> None:
+    true = getattr(owner, method)
+
+    def armed(*arguments: object, **named: object) -> object:
+        answer = true(*arguments, **named)
+        gate.passed()
+        return answer
+
+    setattr(owner, method, armed)
+
+
+def _before(owner: type, method: str, gate: Gate) -> None:
+    true = getattr(owner, method)
+
+    def armed(*arguments: object, **named: object) -> object:
+        gate.passed()
+        return true(*arguments, **named)
+
+    setattr(owner, method, armed)
+
+
+def _in_transaction(method: str) -> Callable[[Gate], None]:
+    """After a call of the client's producer within a transaction."""
+
+    def arm(gate: Gate) -> None:
+        def armed(self: ck.Producer, *arguments: object) -> object:
+            answer = getattr(ck_producer, method)(self, *arguments)
+            gate.passed()
+            return answer
+
+        ck_producer = ck.Producer
+        # The client's own class is of C and takes no new methods.
+        ck.Producer = type("Armed", (ck_producer,), {method: armed})  # type: ignore[assignment, misc]
+
+    return arm
+
+
+POINTS: dict[str, Callable[[Gate], None]] = {
+    "inferred": lambda gate: _after(Computation, "finish", gate),
+    "decided": lambda gate: _after(MergeMembership, "_advance", gate),
+    "begun": _in_transaction("begin_transaction"),
+    "flushed": _in_transaction("flush"),
+    "offsets-sent": _in_transaction("send_offsets_to_transaction"),
+    "committed": _in_transaction("commit_transaction"),
+    "before-put": lambda gate: _before(ResultStore, "create", gate),
+    "after-put": lambda gate: _after(ResultStore, "create", gate),
+    "position-committed": lambda gate: _after(GroupConsumer, "commit", gate),
+}
+_TRANSACTION = ("begun", "flushed", "offsets-sent", "committed")
+OF_STAGE: dict[str, tuple[str, ...]] = {
+    "detection": ("inferred", *_TRANSACTION),
+    "depth": ("inferred", *_TRANSACTION),
+    "join": ("decided", *_TRANSACTION),
+    "object-store": ("inferred", "before-put", "after-put", "position-committed"),
+}
+
+
+if __name__ == "__main__":
+    point, nth, sign, *rest = sys.argv[1:]
+    POINTS[point](Gate(int(nth), signal.Signals[sign]))
+    sys.argv = ["framefuse", *rest]
+    main()

@@ -1,0 +1,54 @@
+"""A line for each case at the end of the run: what was acknowledged and what became of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from framefuse.broker.home import RunningBroker
+from tests.faults.verdict import Place, Verdict, fused_rows, judge, stored_rows
+from tests.parts.pipeline import Pipeline, a_pipeline
+
+_VERDICTS: list[str] = []
+Judge = Callable[..., Verdict]
+
+
+@pytest.fixture
+def pipeline(broker: RunningBroker, topic_prefix: str, tmp_path: Path) -> Iterator[Pipeline]:
+    with a_pipeline(broker.bootstrap, topic_prefix, tmp_path) as pipeline:
+        yield pipeline
+
+
+@pytest.fixture
+def verdict_on(request: pytest.FixtureRequest) -> Judge:
+    """Wait for the outcomes, compare, note the line, and fail if anything is not kept."""
+    case = request.node.name.removeprefix("test_").replace("_", " ")
+
+    def conclude(
+        pipeline: Pipeline,
+        acknowledged: dict[Place, str],
+        *,
+        patience_s: float = 90.0,
+        store: bool = False,
+        note: str = "",
+    ) -> Verdict:
+        topics = pipeline.oracle
+        rows = fused_rows(topics.bootstrap, topics.prefix, at_least=len(acknowledged), patience_s=patience_s)
+        kept = None
+        if store:
+            pipeline.stop()  # what waits for its file to fill is written now
+            kept = judge(case, acknowledged, stored_rows(pipeline.folder / "results"))
+        verdict = judge(case, acknowledged, rows, kept)
+        _VERDICTS.append(f"{verdict}{f'; {note}' if note else ''}")
+        verdict.assert_kept()
+        return verdict
+
+    return conclude
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The lines of all cases."""
+    if _VERDICTS:
+        terminalreporter.section("verdicts")
+        for line in _VERDICTS:
+            terminalreporter.write_line(line)

@@ -1,0 +1,105 @@
+"""Workers die, leave and freeze at every point of their work."""
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.conftest import Judge
+from tests.faults.crew import Crew, Post
+from tests.faults.feeding import Feeder
+from tests.parts.pipeline import Pipeline
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+WORKERS = {"detection": 2, "depth": 2, "join": 2, "object-store": 2}
+PARTITIONS = 4
+
+
+def feeding(pipeline: Pipeline, per_second: float = 40.0) -> Feeder:
+    topics = pipeline.oracle
+    return Feeder(topics.bootstrap, topics.prefix, partitions=PARTITIONS, per_second=per_second)
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(900)
+def test_kills_at_every_point_of_every_stage(pipeline: Pipeline, verdict_on: Judge) -> None:
+    crew = Crew(pipeline, WORKERS)
+    crew.arm(kills=20)
+    with feeding(pipeline) as feeder:
+        crew.keep_up_until(lambda: all(crew.deaths[stage] >= 20 for stage in WORKERS), 800.0)
+        acknowledged = feeder.stop()
+    verdict = verdict_on(pipeline, acknowledged, store=True, note=f"{sum(crew.deaths.values())} kills")
+    assert verdict.outcomes["FUSED"] > 0
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(300)
+def test_a_rolling_restart(pipeline: Pipeline, verdict_on: Judge) -> None:
+    crew = Crew(pipeline, WORKERS)
+    crew.start_all()
+    with feeding(pipeline) as feeder:
+        until_fed(feeder, 100)
+        for post in crew.posts:
+            leaving = crew.running[post]
+            leaving.send_signal(signal.SIGTERM)
+            assert leaving.wait(30) == 0
+            crew.start(post)
+            crew.wait_for(post)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged, store=True)
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(300)
+def test_workers_frozen_beyond_their_session_are_fenced_when_they_wake(
+    pipeline: Pipeline, verdict_on: Judge
+) -> None:
+    """One of each stage is stopped at a point where it is about to make something visible."""
+    crew = Crew(pipeline, WORKERS)
+    crew.start_all()
+    points = {"detection": "flushed", "depth": "begun", "join": "offsets-sent", "object-store": "before-put"}
+    with feeding(pipeline) as feeder:
+        until_fed(feeder, 100)
+        frozen = []
+        for stage, point in points.items():
+            post = Post(stage, 0)
+            crew.kill(post)
+            frozen.append(crew.start(post, point, nth=5, sign="SIGSTOP"))
+        time.sleep(30)  # session 6 s, transaction 10 s, and the start of the processes
+        for process in frozen:
+            process.send_signal(signal.SIGCONT)
+        time.sleep(5)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged, store=True)
+    logs = pipeline.logs()
+    for stage in points:
+        assert "reads again from its committed position" in logs[f"{stage}-0"], f"{stage} was not fenced"
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(300)
+def test_workers_that_join_and_leave_every_three_seconds(pipeline: Pipeline, verdict_on: Judge) -> None:
+    crew = Crew(pipeline, WORKERS)
+    crew.start_all()
+    with feeding(pipeline) as feeder:
+        until_s = time.monotonic() + 120
+        while time.monotonic() < until_s:
+            for stage in WORKERS:
+                crew.running[Post(stage, 1)].send_signal(signal.SIGTERM)
+            time.sleep(3)
+            for stage in WORKERS:
+                assert crew.running[Post(stage, 1)].wait(30) == 0
+                crew.start(Post(stage, 1))
+            for stage in WORKERS:
+                crew.wait_for(Post(stage, 1))
+            time.sleep(3)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged, store=True)
+
+
+def until_fed(feeder: Feeder, count: int, patience_s: float = 60.0) -> None:
+    """Wait until so many frames are acknowledged."""
+    give_up_s = time.monotonic() + patience_s
+    while feeder.count < count:
+        assert time.monotonic() < give_up_s
+        time.sleep(0.05)

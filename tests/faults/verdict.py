@@ -1,0 +1,157 @@
+"""The oracle of the fault suite: what was acknowledged against what is in the topics and in the store.
+
+Reads with a plain client (read committed), plain fastavro and plain pyarrow: none of the product's reading.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import confluent_kafka as ck
+import pyarrow.parquet as pq
+
+from tests.parts.pipeline import plain
+
+Place = tuple[int, int]
+"""Partition and offset of a frame in `frames`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A frame's outcome, as the topic or the store holds it."""
+
+    place: Place
+    frame_id: str
+    outcome: str
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the frames that a publisher was told are accepted."""
+
+    case: str
+    acknowledged: int
+    outcomes: Mapping[str, int]
+    missing: list[Place]
+    duplicates: list[Place]
+    out_of_order: list[Place]
+    silence_s: float
+    """The longest time without a new outcome on any partition, while frames kept coming."""
+    store: "Verdict | None" = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        ended = " ".join(f"{name.lower()} {count}" for name, count in sorted(self.outcomes.items()))
+        line = (
+            f"{self.case}: {self.acknowledged} acknowledged → {ended}; missing {len(self.missing)}, "
+            f"duplicates {len(self.duplicates)}, out of order {len(self.out_of_order)}, "
+            f"recovery {self.silence_s:.1f} s"
+        )
+        return line if self.store is None else f"{line}\n    in the store {self.store._counts()}"
+
+    def _counts(self) -> str:
+        return (
+            f"{sum(self.outcomes.values())}: missing {len(self.missing)}, "
+            f"duplicates {len(self.duplicates)}, out of order {len(self.out_of_order)}"
+        )
+
+    def assert_kept(self) -> None:
+        """Nothing lost, nothing twice, nothing out of order."""
+        for verdict in filter(None, (self, self.store)):
+            assert not verdict.missing, f"{verdict.case}: missing {verdict.missing[:20]}"
+            assert not verdict.duplicates, f"{verdict.case}: duplicated {verdict.duplicates[:20]}"
+            assert not verdict.out_of_order, f"{verdict.case}: out of order {verdict.out_of_order[:20]}"
+
+
+def judge(
+    case: str, acknowledged: Mapping[Place, str], rows: Iterable[Row], store: Verdict | None = None
+) -> Verdict:
+    """Compare what was acknowledged (place → frame id) with what is there, in the order it is there."""
+    by_partition: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_partition[row.place[0]].append(row)
+    times = Counter(row.place for found in by_partition.values() for row in found)
+    right = {row.place for found in by_partition.values() for row in found} & acknowledged.keys()
+    wrong = {
+        row.place
+        for found in by_partition.values()
+        for row in found
+        if row.place in right and row.frame_id not in (acknowledged[row.place], "")
+    }
+    return Verdict(
+        case,
+        len(acknowledged),
+        Counter(row.outcome for found in by_partition.values() for row in found),
+        missing=sorted((acknowledged.keys() - right) | wrong),
+        duplicates=sorted(place for place, count in times.items() if count > 1),
+        out_of_order=[
+            after.place
+            for found in by_partition.values()
+            for before, after in pairwise(found)
+            if after.place < before.place
+        ],
+        silence_s=max(
+            (
+                after.at_s - before.at_s
+                for found in by_partition.values()
+                for before, after in pairwise(found)
+            ),
+            default=0.0,
+        ),
+        store=store,
+    )
+
+
+def fused_rows(bootstrap: str, prefix: str, *, at_least: int, patience_s: float) -> list[Row]:
+    """All of `fused`, read committed; waits for so many and then a little for one too many."""
+    consumer = ck.Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"{prefix}-verdict",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    topic = f"{prefix}.fused"
+    numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    consumer.assign([ck.TopicPartition(topic, number, 0) for number in numbers])
+    rows: list[Row] = []
+    give_up_s = time.monotonic() + patience_s
+    quiet_s: float | None = None
+    while time.monotonic() < (quiet_s or give_up_s):
+        rows += [_row(message) for message in consumer.consume(500, 0.2) if message.error() is None]
+        if quiet_s is None and len({row.place for row in rows}) >= at_least:
+            quiet_s = time.monotonic() + 3.0
+    consumer.close()
+    return rows
+
+
+def _row(message: ck.Message) -> Row:
+    record = plain(message.value() or b"")
+    return Row(
+        (record["frame"]["partition"], record["frame"]["offset"]),
+        record["frame_id"],
+        record["outcome"],
+        message.timestamp()[1] / 1000,
+    )
+
+
+def stored_rows(results: Path) -> list[Row]:
+    """All rows of a local store, by partition in the order of their files."""
+    rows: list[Row] = []
+    for path in sorted(results.rglob("*.parquet"), key=lambda path: (path.parent.name, path.name)):
+        table = pq.read_table(path, columns=["frame_id", "frame", "outcome", "fused_at"])
+        rows += [
+            Row(
+                (row["frame"]["partition"], row["frame"]["offset"]),
+                row["frame_id"],
+                row["outcome"],
+                row["fused_at"].timestamp(),
+            )
+            for row in table.to_pylist()
+        ]
+    return rows
