@@ -45,6 +45,12 @@ REJOINS = Counter(
 )
 UP = Gauge("framefuse_worker_up", "1 while the worker is a member of its group.", ["stage", "worker"])
 
+MODEL = Gauge(
+    "framefuse_model_info",
+    "1 for a model that runs here, and what it runs on.",
+    ["model", "sha256", "provider"],
+)
+
 JOIN_PENDING = Gauge("framefuse_join_pending_halves", "Halves that wait for the other side.", ["worker"])
 JOIN_EVENTS = Counter("framefuse_join_events_total", "Late halves, duplicates, time-outs.", ["event"])
 JOIN_HALF_ASSIGNED = Gauge(

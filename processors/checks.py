@@ -84,7 +84,7 @@ def opened(subject: str, stage: str, path: Path, settings: "OnnxSettings") -> Fi
 
     variable = f"FRAMEFUSE_{stage.upper()}"
     try:
-        model = OnnxModel(path, settings.provider, threads=settings.threads)
+        model = OnnxModel(path, settings.provider, threads=settings.threads, tuning=settings.tuning)
     except ProviderUnavailable as error:
         return problem(subject, str(error).partition(":")[0], f"export {variable}_PROVIDER=auto")
     except ModelUnusable as error:

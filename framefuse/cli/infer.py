@@ -51,7 +51,7 @@ Iou = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Overlap of two boxes above which one goes.", rich_help_panel=_MODELS),
 ]
-Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MODELS)]
+Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", rich_help_panel=_MODELS)]
 
 
 def infer(

@@ -40,7 +40,13 @@ class Detection:
         """
         path = settings.model or Path(str(files("processors.models") / DEMO_MODEL))
         beside = Beside() if settings.model is None else read_beside(path)
-        self._model = OnnxModel(path, settings.provider, threads=settings.threads, size=beside.size)
+        self._model = OnnxModel(
+            path,
+            settings.provider,
+            threads=settings.threads,
+            size=beside.size,
+            tuning=settings.tuning,
+        )
         self._settings = settings
         self._metadata = read_metadata(self._model, beside)
         choice = choose_head(self._evidence(), settings.head)

@@ -4,7 +4,6 @@ From safetensors, without network, without code from the folder, and only with a
 `transformers` would fill with random numbers is refused.
 """
 
-import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
+from processors.announcing import announce
 from processors.hub.families import Family, family_of
 from processors.hub.folder import HubFolder
 from processors.picture_model import InputShape, PictureModel, Tensor
 from processors.providers import Provider
 from schemas.records import Model
 
-log = logging.getLogger("framefuse.torch")
-
 _CPU, _CUDA = "torch-cpu", "torch-cuda"
 _DEVICES = {_CPU: "cpu", _CUDA: "cuda"}
+_FOUND = {_CPU: "torch finds no usable GPU", _CUDA: "it works here"}
 
 
 class TorchModel(PictureModel):
@@ -57,7 +56,7 @@ class TorchModel(PictureModel):
         )
         self.output_names = family.outputs
         self.output_shapes = self._first_run()
-        log.info("%s runs on %s", folder.name, active)
+        announce(self.identity, "as asked" if provider is not Provider.AUTO else _FOUND[active])
 
     @property
     def best_batch(self) -> int | None:
@@ -157,6 +156,11 @@ def _quietly(transformers: Any, model_class: Any, folder: HubFolder) -> tuple[An
 def _active(torch: Any, provider: Provider) -> str:  # noqa: ANN401
     if provider is Provider.CPU:
         return _CPU
+    if provider is Provider.TENSORRT:
+        raise ProviderUnavailable(
+            "provider tensorrt was asked for, and it runs no model of torch: choose --provider cuda, or take "
+            "the model as an ONNX file"
+        )
     if torch.cuda.is_available():
         return _CUDA
     if provider is Provider.CUDA:

@@ -1,6 +1,6 @@
 """From an address to an open model, on the runtime that fits it: an ONNX file, or a folder on torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from framefuse.errors import BadInput
@@ -8,6 +8,7 @@ from processors.hub.folder import read_folder
 from processors.hub.loading import TorchModel
 from processors.model_files.fetching import FetchOptions, fetch_file, fetch_folder, names_at
 from processors.onnx import OnnxModel
+from processors.onnx.tuning import Tuning
 from processors.picture_model import PictureModel
 from processors.providers import Provider
 
@@ -29,6 +30,8 @@ class Wish:
     """None: as its files decide."""
     provider: Provider = Provider.AUTO
     threads: int = 1
+    tuning: Tuning = field(default_factory=Tuning)
+    """Of an ONNX file."""
 
 
 def open_model(address: str, wish: Wish, options: FetchOptions | None = None) -> PictureModel:
@@ -47,7 +50,8 @@ def open_model(address: str, wish: Wish, options: FetchOptions | None = None) ->
     runtime = wish.runtime or _runtime_of(address, options)
     if runtime is Runtime.TORCH:
         return TorchModel(read_folder(fetch_folder(address, options)), wish.provider, threads=wish.threads)
-    return OnnxModel(fetch_file(address, options).path, wish.provider, threads=wish.threads)
+    path = fetch_file(address, options).path
+    return OnnxModel(path, wish.provider, threads=wish.threads, tuning=wish.tuning)
 
 
 def _runtime_of(address: str, options: FetchOptions | None) -> Runtime:

@@ -6,7 +6,6 @@ several callers use several cores better than one caller with several threads.
 """
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from framefuse.errors import ModelFailed, ModelUnusable, Stop
+from processors.announcing import announce
 from processors.onnx.inputs import picture_input
+from processors.onnx.tuning import Tuning, tensorrt_options
+from processors.overhearing import first_line
 from processors.picture_model import PictureModel, Tensor
-from processors.providers import CPU, Opened, Provider, first_line, open_session
+from processors.providers import CPU, Opened, Provider, SessionWish, open_session
 from schemas.records import Model
-
-log = logging.getLogger("framefuse.onnx")
 
 
 class OnnxModel(PictureModel):
@@ -33,29 +33,48 @@ class OnnxModel(PictureModel):
         *,
         threads: int = 1,
         size: tuple[int, int] | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         """Open the file and run it once.
+
+        AUTO goes on to the CPU where CUDA is there and cannot run this file, and says so.
 
         Args:
             path: of the ONNX file.
             provider: what it must run on.
             threads: inside the model, for each thread that calls `run`.
             size: height and width for a file of free size whose metadata has no `imgsz`.
+            tuning: how it is run.
 
         Raises:
+            BadInput: the folder for engines of TensorRT cannot be made.
             ModelUnusable: the file is missing, not ONNX, or takes something else than pictures.
             ProviderUnavailable: the provider is not really active.
         """
         content = _read(path)
-        opened = _open(content, path, provider, threads)
-        self._session, active = opened.session, opened.provider
-        log.info("%s runs on %s: %s", path.name, active, opened.reason)
-        self.identity = Model(path.name, hashlib.sha256(content).hexdigest(), active)
+        sha256, tuning = hashlib.sha256(content).hexdigest(), tuning or Tuning()
+        options = tensorrt_options(tuning, sha256) if provider is Provider.TENSORRT else {}
+        opened = _open(content, path, provider, SessionWish(threads, options))
+        reason = opened.reason
+        try:
+            self._use(opened, path, sha256, size)
+        except ModelFailed as error:
+            if provider is not Provider.AUTO or opened.provider == CPU:
+                raise ModelUnusable(str(error)) from error
+            reason = f"{opened.provider} is there and cannot run it ({error})"
+            opened = _open(content, path, Provider.CPU, SessionWish(threads))
+            self._use(opened, path, sha256, size)
+        announce(self.identity, reason)
+
+    def _use(self, opened: Opened, path: Path, sha256: str, size: tuple[int, int] | None) -> None:
+        """Take over an open session and run it once; ModelFailed where it cannot."""
+        self._session = opened.session
+        self.identity = Model(path.name, sha256, opened.provider)
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = picture_input(self._session, path, self.metadata, size)
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
-        self.output_shapes = self._first_run()
-        """Of the outputs for one picture, as they really came out."""
+        nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
+        self.output_shapes = tuple(output.shape for output in self.run_all(nothing))
 
     def run_all(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
         """The outputs of these names, in this order (None: all, in the order of `output_names`), as `run`.
@@ -79,13 +98,6 @@ class OnnxModel(PictureModel):
             return outputs
         return [out[:count] if out.shape[:1] == padded.shape[:1] else out for out in outputs]
 
-    def _first_run(self) -> tuple[tuple[int, ...], ...]:
-        nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
-        try:
-            return tuple(output.shape for output in self.run_all(nothing))
-        except ModelFailed as error:
-            raise ModelUnusable(str(error)) from error
-
     @property
     def best_batch(self) -> int | None:
         """Pictures a run should get, or None for as many as there are.
@@ -106,9 +118,9 @@ def _read(path: Path) -> bytes:
         raise ModelUnusable(f"cannot read model {path}: {error.strerror}") from error
 
 
-def _open(content: bytes, path: Path, provider: Provider, threads: int) -> Opened:
+def _open(content: bytes, path: Path, provider: Provider, wish: SessionWish) -> Opened:
     try:
-        return open_session(content, provider, threads=threads)
+        return open_session(content, provider, wish)
     except Stop:
         raise
     except Exception as error:  # the runtime's errors have no common class but this

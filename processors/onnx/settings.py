@@ -7,6 +7,7 @@ from pydantic import Field
 
 from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
+from processors.onnx.tuning import Tuning
 from processors.providers import Provider
 
 
@@ -15,7 +16,13 @@ class OnnxSettings(StageSettings):
 
     section: ClassVar[str | None] = None
     model: Path | None = Field(None, description="ONNX file; without it, the demo model.")
-    provider: Provider = Field(Provider.AUTO, description="auto, cpu or cuda; what is not there is an error.")
+    provider: Provider = Field(
+        Provider.AUTO, description="auto, cpu, cuda or tensorrt; what does not really work is an error."
+    )
+    tensorrt_cache: Path | None = Field(
+        None, description="Folder where TensorRT keeps its engines; by default in the user's cache folder."
+    )
+    tensorrt_fp16: bool = Field(default=False, description="TensorRT may compute in half precision.")
     threads: int = Field(1, ge=1, description="Threads inside the model, for each thread that calls it.")
     batch_max: int = Field(8, ge=1, description="Most frames in one batch.")
     batch_wait_ms: float = Field(0.0, ge=0, description="How long a batch waits to be full.")
@@ -25,6 +32,11 @@ class OnnxSettings(StageSettings):
         description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it: faster, nearly the "
         "same. By default only for the demo models.",
     )
+
+    @property
+    def tuning(self) -> Tuning:
+        """How its model is run."""
+        return Tuning(tensorrt_cache=self.tensorrt_cache, tensorrt_fp16=self.tensorrt_fp16)
 
     @property
     def reduces(self) -> bool:

@@ -8,9 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from framefuse.errors import ModelUnusable, ProviderUnavailable
+from framefuse.errors import ModelUnusable
 from processors.onnx import OnnxModel
-from processors.providers import Provider
 from tests.unit.models import a_depth_net, a_detector
 
 HEAD = np.zeros((6, 4), np.float32)
@@ -39,12 +38,6 @@ def test_one_model_answers_many_threads_as_it_answers_one(tmp_path: Path) -> Non
 def test_a_half_precision_model_takes_the_same_pictures(tmp_path: Path) -> None:
     model = OnnxModel(a_depth_net(tmp_path / "half.onnx", element=TensorProto.FLOAT16))
     assert model.run(np.full((1, 3, 32, 64), 0.5, np.float32)).dtype == np.float16
-
-
-def test_cuda_that_is_not_there_is_an_error_and_never_the_cpu(tmp_path: Path) -> None:
-    path = a_depth_net(tmp_path / "mean.onnx")
-    with pytest.raises(ProviderUnavailable, match=r"cuda was asked for.*pip install onnxruntime-gpu"):
-        OnnxModel(path, Provider.CUDA)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

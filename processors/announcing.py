@@ -1,0 +1,14 @@
+"""Says which model runs and on what, in the log and as a metric; each result says it too."""
+
+import logging
+
+from framefuse import metrics
+from schemas.records import Model
+
+log = logging.getLogger("framefuse.model")
+
+
+def announce(model: Model, reason: str) -> None:
+    """Say it, and why it runs there."""
+    log.info("%s runs on %s: %s (sha256 %s)", model.name, model.provider, reason, model.sha256)
+    metrics.MODEL.labels(model.name, model.sha256, model.provider).set(1)

@@ -1,0 +1,108 @@
+"""Asked for and not there is a failed start; what is chosen is said. All of it without a GPU."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from framefuse.errors import BadInput, ProviderUnavailable
+from framefuse.settings import load
+from processors.onnx import OnnxModel, OnnxSettings
+from processors.onnx.tuning import Tuning, tensorrt_options
+from processors.overhearing import reason_in
+from processors.providers import CPU, CUDA, TENSORRT, Provider, check_packages, shares
+from tests.unit.models import a_depth_net
+
+GPU_ONLY = {"onnxruntime-gpu": "1.31.1"}
+BOTH = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+GPU_PROVIDERS = [TENSORRT, CUDA, CPU]
+
+
+@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
+def test_a_provider_that_is_not_there_is_an_error_and_never_the_cpu(
+    tmp_path: Path, provider: Provider
+) -> None:
+    path = a_depth_net(tmp_path / "mean.onnx")
+    expected = rf"{provider} was asked for, onnxruntime .* has only .*CPU.*pip install .*--provider cpu"
+    with pytest.raises(ProviderUnavailable, match=expected):
+        OnnxModel(path, provider, tuning=Tuning(tensorrt_cache=tmp_path))
+
+
+def test_auto_says_what_it_chose_and_why_in_the_log_a_metric_and_each_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "framefuse.model"):
+        model = OnnxModel(a_depth_net(tmp_path / "auto.onnx"))
+    sha256 = model.identity.sha256
+    assert f"auto.onnx runs on {CPU}: this onnxruntime has no CUDA (sha256 {sha256})" in caplog.text
+    labels = {"model": "auto.onnx", "sha256": sha256, "provider": CPU}
+    assert REGISTRY.get_sample_value("framefuse_model_info", labels) == 1
+    assert model.identity.provider == CPU
+
+
+@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
+def test_two_runtimes_in_one_place_start_nothing_on_a_gpu(provider: Provider) -> None:
+    with pytest.raises(ProviderUnavailable, match="are both installed and overwrite each other's files"):
+        check_packages(provider, BOTH, GPU_PROVIDERS)
+
+
+@pytest.mark.parametrize("provider", [Provider.AUTO, Provider.CPU])
+def test_two_runtimes_in_one_place_are_a_warning_elsewhere(
+    provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_packages(provider, BOTH, GPU_PROVIDERS)
+    assert "are both installed" in caplog.text
+
+
+def test_the_right_package_alone_is_no_reason_to_refuse() -> None:
+    for provider in Provider:
+        check_packages(provider, GPU_ONLY, GPU_PROVIDERS)
+
+
+def test_a_provider_that_got_nothing_to_do_is_not_active() -> None:
+    assert shares({CUDA: 12}, CUDA) == ""
+    assert shares({}, CUDA) == ""
+    assert shares({CUDA: 120, CPU: 4}, CUDA) == " (120 of 124 nodes, 4 on CPU)"
+    with pytest.raises(ProviderUnavailable, match="TensorrtExecutionProvider can run none of the 124 nodes"):
+        shares({CUDA: 120, CPU: 4}, TENSORRT)
+
+
+MISSING_LIBRARY = (
+    "2026-11-25 [E:onnxruntime:Default, provider_bridge_ort.cc:2251 TryGetProviderInfo_CUDA] "
+    "/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:1844 onnxruntime::Provider& "
+    "onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library "
+    "/x/capi/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: "
+    "No such file or directory\x1b[m"
+)
+
+
+def test_the_reason_names_the_library_and_not_a_line_of_source_code() -> None:
+    reason = reason_in(["something else", MISSING_LIBRARY])
+    assert reason.startswith(
+        "libonnxruntime_providers_cuda.so does not load: libcublasLt.so.13: cannot open shared object file"
+    )
+    assert "onnxruntime_src" not in reason
+
+
+def test_engines_of_tensorrt_are_kept_by_content_where_the_settings_say(tmp_path: Path) -> None:
+    settings = load(
+        OnnxSettings, provider="tensorrt", tensorrt_cache=tmp_path / "engines", tensorrt_fp16=True
+    )
+    options = tensorrt_options(settings.tuning, "abc")
+    assert options["trt_engine_cache_path"] == str(tmp_path / "engines" / "abc")
+    assert (tmp_path / "engines" / "abc").is_dir()
+    # The runtime refuses "1".
+    assert (options["trt_engine_cache_enable"], options["trt_fp16_enable"]) == ("True", "True")
+    assert tensorrt_options(Tuning(tmp_path), "abc")["trt_fp16_enable"] == "False"
+
+
+def test_a_folder_for_engines_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(BadInput, match=r"no engine can be kept in .*file: .*--tensorrt-cache"):
+        tensorrt_options(Tuning(tmp_path / "file"), "abc")
+
+
+def test_an_unknown_provider_is_refused_before_anything_starts() -> None:
+    with pytest.raises(BadInput, match="provider: Input should be 'auto', 'cpu', 'cuda' or 'tensorrt'"):
+        load(OnnxSettings, provider="rocm")
