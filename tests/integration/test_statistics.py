@@ -1,0 +1,101 @@
+"""The stage `statistics` on a real broker: workers that die, and values that nobody can read."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from framefuse.broker.home import RunningBroker
+from framefuse.kafka import Producer
+from framefuse.results.stream_statistics import StreamStatistics
+from schemas.codec import encode
+from schemas.records import Fused, Outcome
+from schemas.statistics import Statistics
+from schemas.topics import FUSED, STATISTICS_EVENTS
+from tests.parts.pipeline import Pipeline, a_pipeline
+from tests.parts.results import a_fused
+
+pytestmark = pytest.mark.broker
+PARTITIONS, STREAMS = 4, 6
+
+
+@pytest.fixture
+def pipeline(broker: RunningBroker, topic_prefix: str, tmp_path: Path) -> Iterator[Pipeline]:
+    with a_pipeline(broker.bootstrap, topic_prefix, tmp_path, partitions=PARTITIONS) as pipeline:
+        yield pipeline
+
+
+def results(first: int, last: int) -> list[Fused]:
+    """Frames `first` to `last` of each partition, of streams spread over all; every third expired."""
+    now = datetime.now(UTC)
+    return [
+        replace(
+            a_fused(
+                offset, partition=partition, appended_at=now - timedelta(milliseconds=40), labels=["car"]
+            ),
+            stream_id=f"cam{(offset * PARTITIONS + partition) % STREAMS}",
+            outcome=Outcome.EXPIRED if offset % 3 == 0 else Outcome.FUSED,
+            fused_at=now,
+        )
+        for offset in range(first, last + 1)
+        for partition in range(PARTITIONS)
+    ]
+
+
+def tell(pipeline: Pipeline, fused: Sequence[Fused | bytes], topic: str | None = None) -> None:
+    producer = Producer(pipeline.kafka)
+    for one in fused:
+        raw = isinstance(one, bytes)
+        producer.send(
+            topic or FUSED.name(pipeline.kafka.prefix),
+            one if raw else encode(one),
+            key=b"cam0" if raw else one.stream_id.encode(),
+            partition=0 if raw else one.frame.partition,
+        )
+    assert producer.flush(10) == 0
+
+
+def wait_for(
+    streams: StreamStatistics, done: Callable[[Mapping[str, Statistics]], bool]
+) -> Mapping[str, Statistics]:
+    """What is told of each stream, once it is as it shall be; or as it is after half a minute."""
+    give_up_s = time.monotonic() + 30
+    while True:
+        told = {one.stream_id: one for one in streams.read()}
+        if done(told) or time.monotonic() > give_up_s:
+            return told
+        time.sleep(0.1)
+
+
+def frames_of(told: Mapping[str, Statistics]) -> int:
+    return sum(one.frames for one in told.values())
+
+
+@pytest.mark.slow
+def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_count(pipeline: Pipeline) -> None:
+    """Also where values that nobody can read lie between."""
+    junk = [b"\xff\xfe no record", b"\xc3\x01" + b"\x42" * 8]
+    tell(pipeline, [junk[0], *results(0, 19), junk[1]])
+    tell(pipeline, junk, STATISTICS_EVENTS.name(pipeline.kafka.prefix))
+    pipeline.start("statistics")
+    dies = pipeline.start("statistics")
+    with StreamStatistics(pipeline.kafka) as streams:
+        wait_for(streams, lambda told: frames_of(told) == 80)
+        tell(pipeline, results(20, 59))
+        time.sleep(0.3)  # in the middle of it
+        dies.send_signal(signal.SIGKILL)
+        dies.wait()
+        tell(pipeline, results(60, 79))
+        pipeline.start("statistics")
+        told = wait_for(streams, lambda told: frames_of(told) >= 320)
+    pipeline.stop()
+
+    everything = results(0, 79)
+    assert {name: one.frames for name, one in told.items()} == Counter(one.stream_id for one in everything)
+    outcomes = Counter((one.stream_id, one.outcome.value) for one in everything)
+    assert {(name, how): n for name, one in told.items() for how, n in one.outcomes.items()} == outcomes
