@@ -49,14 +49,12 @@ def results(first: int, last: int) -> list[Fused]:
 
 def tell(pipeline: Pipeline, fused: Sequence[Fused | bytes], topic: str | None = None) -> None:
     producer = Producer(pipeline.kafka)
+    to = topic or FUSED.name(pipeline.kafka.prefix)
     for one in fused:
-        raw = isinstance(one, bytes)
-        producer.send(
-            topic or FUSED.name(pipeline.kafka.prefix),
-            one if raw else encode(one),
-            key=b"cam0" if raw else one.stream_id.encode(),
-            partition=0 if raw else one.frame.partition,
-        )
+        if isinstance(one, bytes):
+            producer.send(to, one, key=b"cam0", partition=0)
+        else:
+            producer.send(to, encode(one), key=one.stream_id.encode(), partition=one.frame.partition)
     assert producer.flush(10) == 0
 
 
