@@ -6,6 +6,8 @@ several callers use several cores better than one caller with several threads.
 """
 
 import hashlib
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ import numpy.typing as npt
 
 from framefuse.errors import ModelFailed, ModelUnusable, Stop
 from processors.announcing import announce
+from processors.onnx.batches import bucket_for, buckets_up_to, filled
+from processors.onnx.binding import BoundRuns
 from processors.onnx.inputs import picture_input
 from processors.onnx.tuning import Tuning, tensorrt_options
 from processors.overhearing import first_line
 from processors.picture_model import PictureModel, Tensor
 from processors.providers import CPU, Opened, Provider, SessionWish, open_session
 from schemas.records import Model
+
+log = logging.getLogger("framefuse.onnx")
 
 
 class OnnxModel(PictureModel):
@@ -35,7 +41,7 @@ class OnnxModel(PictureModel):
         size: tuple[int, int] | None = None,
         tuning: Tuning | None = None,
     ) -> None:
-        """Open the file and run it once.
+        """Open the file and run it once; on a GPU with every size of batch that it will get.
 
         AUTO goes on to the CPU where CUDA is there and cannot run this file, and says so.
 
@@ -52,8 +58,8 @@ class OnnxModel(PictureModel):
             ProviderUnavailable: the provider is not really active.
         """
         content = _read(path)
-        sha256, tuning = hashlib.sha256(content).hexdigest(), tuning or Tuning()
-        options = tensorrt_options(tuning, sha256) if provider is Provider.TENSORRT else {}
+        sha256, self._tuning = hashlib.sha256(content).hexdigest(), tuning or Tuning()
+        options = tensorrt_options(self._tuning, sha256) if provider is Provider.TENSORRT else {}
         opened = _open(content, path, provider, SessionWish(threads, options))
         reason = opened.reason
         try:
@@ -65,6 +71,7 @@ class OnnxModel(PictureModel):
             opened = _open(content, path, Provider.CPU, SessionWish(threads))
             self._use(opened, path, sha256, size)
         announce(self.identity, reason)
+        self._prepare_batches()
 
     def _use(self, opened: Opened, path: Path, sha256: str, size: tuple[int, int] | None) -> None:
         """Take over an open session and run it once; ModelFailed where it cannot."""
@@ -73,25 +80,28 @@ class OnnxModel(PictureModel):
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input = picture_input(self._session, path, self.metadata, size)
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
-        nothing = np.zeros((1, 3, self.input.height, self.input.width), np.float32)
-        self.output_shapes = tuple(output.shape for output in self.run_all(nothing))
+        self._buckets: tuple[int, ...] = (self.input.batch or 1,)
+        self._bound = BoundRuns(self._session, _device(opened.provider)) if self._as_on_gpu else None
+        self.output_shapes = tuple(output.shape for output in self.run_all(self._nothing(1)))
 
     def run_all(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
         """The outputs of these names, in this order (None: all, in the order of `output_names`), as `run`.
 
-        A fixed batch is filled up with zeros, whose answers are dropped.
+        A batch is filled up with zeros to what the file fixes, or a GPU was prepared for; their answers are
+        dropped.
 
         Raises:
             ModelFailed: as `run`.
         """
         count = len(pictures)
-        padded = _padded(pictures, self.input.batch or count)
+        padded = filled(pictures, bucket_for(count, self._buckets))
         feed: dict[str, npt.NDArray[Any]] = {self.input.name: padded.astype(self.input.dtype, copy=False)}
         if self.input.sizes_name is not None:
             height, width = padded.shape[2:]
             feed[self.input.sizes_name] = np.full((len(padded), 2), (width, height), np.int64)
         try:
-            outputs = [np.asarray(output) for output in self._session.run(names, feed)]
+            run = self._session.run if self._bound is None else self._bound.run
+            outputs = [np.asarray(output) for output in run(names or self.output_names, feed)]
         except Exception as error:  # the runtime's errors have no common class but this
             raise ModelFailed(f"{self.identity.name} failed while running: {first_line(error)}") from error
         if len(padded) == count:
@@ -99,14 +109,50 @@ class OnnxModel(PictureModel):
         return [out[:count] if out.shape[:1] == padded.shape[:1] else out for out in outputs]
 
     @property
-    def best_batch(self) -> int | None:
-        """Pictures a run should get, or None for as many as there are.
+    def best_batch(self) -> int:
+        """Pictures that a run should get at most.
 
         On a CPU one, as batches gain nothing there, unless the file fixes their number.
         """
-        if self.input.batch is not None:
-            return self.input.batch
-        return 1 if self.identity.provider == CPU else None
+        return self._buckets[-1]
+
+    @property
+    def _as_on_gpu(self) -> bool:
+        asked = self._tuning.as_on_gpu
+        return self.identity.provider != CPU if asked is None else asked
+
+    def _prepare_batches(self) -> None:
+        """Run every size of batch once, and keep those that work.
+
+        One size where the file fixes it, and on a CPU, which gains nothing from more.
+        """
+        if self.input.batch is not None or not self._as_on_gpu:
+            return
+        began_s = time.monotonic()
+        asked = buckets_up_to(self._tuning.batch_max)
+        # The largest first, as TensorRT builds anew for a larger one.
+        works = {size for size in reversed(asked) if self._takes(size)}
+        sizes = tuple(size for size in asked if size in works) or self._buckets
+        log.info(
+            "%s is prepared for batches of %s in %.1f s",
+            *(self.identity.name, ", ".join(map(str, sizes)), time.monotonic() - began_s),
+        )
+        self._buckets = sizes
+
+    def _takes(self, size: int) -> bool:
+        """Whether a run of this many pictures gives this many answers."""
+        try:
+            found = [output.shape[:1] for output in self.run_all(self._nothing(size))]
+        except ModelFailed as error:
+            log.warning("%s takes no batch of %d: %s", self.identity.name, size, error)
+            return False
+        if any(shape != (size,) for shape in found):
+            log.warning("%s gives %s answers for %d pictures: no such batch", self.identity.name, found, size)
+            return False
+        return True
+
+    def _nothing(self, count: int) -> npt.NDArray[np.float32]:
+        return np.zeros((count, 3, self.input.height, self.input.width), np.float32)
 
 
 def _read(path: Path) -> bytes:
@@ -130,9 +176,6 @@ def _open(content: bytes, path: Path, provider: Provider, wish: SessionWish) -> 
         raise ModelUnusable(message) from error
 
 
-def _padded(pictures: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """`count` pictures, the missing ones black."""
-    missing = count - len(pictures)
-    if missing <= 0:
-        return pictures
-    return np.concatenate([pictures, np.zeros((missing, *pictures.shape[1:]), np.float32)])
+def _device(provider: str) -> str:
+    """As the runtime calls where its memory is."""
+    return "cpu" if provider == CPU else "cuda"

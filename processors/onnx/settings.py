@@ -36,7 +36,7 @@ class OnnxSettings(StageSettings):
     @property
     def tuning(self) -> Tuning:
         """How its model is run."""
-        return Tuning(tensorrt_cache=self.tensorrt_cache, tensorrt_fp16=self.tensorrt_fp16)
+        return Tuning(self.batch_max, tensorrt_cache=self.tensorrt_cache, tensorrt_fp16=self.tensorrt_fp16)
 
     @property
     def reduces(self) -> bool:

@@ -13,6 +13,10 @@ from framefuse.errors import BadInput
 class Tuning:
     """What `OnnxSettings` says of it."""
 
+    batch_max: int = 8
+    """Most pictures that come at once."""
+    as_on_gpu: bool | None = None
+    """Static sizes of batches, and memory that is bound; None: everywhere but on a CPU."""
     tensorrt_cache: Path | None = None
     """Folder for engines; None: in this user's cache folder."""
     tensorrt_fp16: bool = False

@@ -94,13 +94,13 @@ def test_engines_of_tensorrt_are_kept_by_content_where_the_settings_say(tmp_path
     assert (tmp_path / "engines" / "abc").is_dir()
     # The runtime refuses "1".
     assert (options["trt_engine_cache_enable"], options["trt_fp16_enable"]) == ("True", "True")
-    assert tensorrt_options(Tuning(tmp_path), "abc")["trt_fp16_enable"] == "False"
+    assert tensorrt_options(Tuning(tensorrt_cache=tmp_path), "abc")["trt_fp16_enable"] == "False"
 
 
 def test_a_folder_for_engines_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(BadInput, match=r"no engine can be kept in .*file: .*--tensorrt-cache"):
-        tensorrt_options(Tuning(tmp_path / "file"), "abc")
+        tensorrt_options(Tuning(tensorrt_cache=tmp_path / "file"), "abc")
 
 
 def test_an_unknown_provider_is_refused_before_anything_starts() -> None:
