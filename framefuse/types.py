@@ -94,7 +94,11 @@ class Prepared(Generic[T, P]):
 
 
 class Processor(Protocol[T, P, U_co]):
-    """The work of a stage; knows no Kafka, keeps no state between records."""
+    """The work of a stage; knows no Kafka.
+
+    Keeps no state between records, or none that matters: any record may come again, here or elsewhere,
+    with those before it or without, and a result that depends on what came before says so.
+    """
 
     def prepare(self, record: Record[T]) -> P:
         """The part that runs in threads beside `process`, such as decoding a picture.

@@ -193,6 +193,18 @@ class Detections(Derived):
 
 
 @dataclass(frozen=True, slots=True)
+class Stabilisation:
+    """How a relative map was changed: value of the map = value of the model * scale + shift.
+
+    Maps of one run and partition that have the same `since` (a sequence) are on one scale.
+    """
+
+    scale: float
+    shift: float
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class DepthMap:
     """A depth map at the model's resolution: value = pixel * scale + offset; pixel 0 means no value."""
 
@@ -204,6 +216,7 @@ class DepthMap:
     scale: float
     offset: float
     data: bytes = field(repr=False)
+    stabilised: Stabilisation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ def arrow_schema() -> pa.Schema:
     depth_map = _struct(
         encoding=text, width=integer, height=integer, kind=text, unit=text, scale=real, offset=real
     )
+    # Within `map`, so that readers of a folder take older files, which lack it, for the same columns.
+    stabilised = pa.field("stabilised", _struct(scale=real, shift=real, since=pa.int64()))
     model = _struct(name=text, sha256=text, provider=text)
     timing = _struct(queue_ms=real, preprocess_ms=real, inference_ms=real, postprocess_ms=real)
     head = _struct(
@@ -55,7 +57,7 @@ def arrow_schema() -> pa.Schema:
         "depth_model": model,
         "detection_timing": timing,
         "depth_timing": timing,
-        "map": depth_map,
+        "map": pa.struct([*depth_map, stabilised]),
         MAP_DATA: pa.binary(),
     }
     return pa.schema([*head, *(pa.field(name, kind) for name, kind in nullable.items())])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from itertools import groupby
 from typing import ClassVar
@@ -9,12 +10,13 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from framefuse.errors import ModelFailed, Poison
+from framefuse.errors import ModelFailed, ModelUnusable, Poison
 from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.depth.fitting import Fitted, fitting_of
 from processors.depth.foreign import InputPreset, Told, told
 from processors.depth.meaning import Meaning, meaning_of, values_of
+from processors.depth.stabilising import Stabiliser
 from processors.hub.opening import Runtime, Wish, open_model
 from processors.onnx import OnnxSettings
 from processors.picture_model import Tensor
@@ -40,6 +42,10 @@ class DepthSettings(OnnxSettings):
         description="How pictures are made for a file that does not say it: plain (0 to 1, stretched), "
         "imagenet (the same, normalised) or depth-anything (aspect kept, multiples of 14).",
     )
+    stabilise: bool = Field(
+        default=False,
+        description="Bring the RELATIVE_INVERSE maps of a stream to one scale over time; each map says how.",
+    )
     png_level: int = Field(1, ge=0, le=9, description="Compression of the map; above 1 is slow for nothing.")
 
 
@@ -64,6 +70,7 @@ class DepthEstimation:
         self._model.metadata = told(self._model, Told(settings.map_kind, settings.map_unit, settings.input))
         self._meaning: Meaning = meaning_of(self._model)
         self._fitting = fitting_of(self._model)
+        self._stabiliser = _stabiliser(settings, self._model.identity.name, self._meaning)
         self._settings = settings
 
     def prepare(self, record: Record[Frame]) -> Fitted:
@@ -104,6 +111,9 @@ class DepthEstimation:
         values = values_of(output, self._meaning)
         if values is None:
             return ModelFailed(f"{self._model.identity.name} gave NaN for this picture")
+        origin, stabilised = origin_of(one.record), None
+        if self._stabiliser is not None:
+            values, stabilised = self._stabiliser.stabilise(origin, values)
         stats = stats_of(values)
         depth_map = encode_map(
             values,
@@ -114,13 +124,21 @@ class DepthEstimation:
         )
         postprocess_ms = (time.perf_counter() - began) * 1e3
         return Depth(
-            **origin_of(one.record).head(),
+            **origin.head(),
             status=Status.OK,
-            map=depth_map,
+            map=replace(depth_map, stabilised=stabilised),
             stats=stats,
             model=self._model.identity,
             timing=Timing(one.queue_ms, one.preprocess_ms, inference_ms, postprocess_ms),
         )
+
+
+def _stabiliser(settings: DepthSettings, name: str, meaning: Meaning) -> Stabiliser | None:
+    if not settings.stabilise:
+        return None
+    if meaning.kind is DepthKind.METRIC:
+        raise ModelUnusable(f"{name} gives {meaning.unit}, which are never changed: leave out --stabilise")
+    return Stabiliser()
 
 
 def _same_size(
