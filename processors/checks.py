@@ -74,7 +74,7 @@ def _model(stage: str, settings: "OnnxSettings", demo: str) -> Finding:
         if differs:
             return problem(subject, differs, "pip install --force-reinstall --no-deps framefuse")
     else:
-        path = settings.model
+        path = Path(settings.model)
     return opened(subject, stage, path, settings)
 
 

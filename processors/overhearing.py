@@ -12,6 +12,7 @@ from contextlib import suppress
 
 _SAID = re.compile(r"\[[EW]:onnxruntime:[^\]]*\] (.*)")
 _PLACE = re.compile(r"^.*?\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
+_PATH = re.compile(r"^Load model from .*? failed: ?")
 _SOURCE = re.compile(r"^/onnxruntime_src/\S+:\d+ .*?\)\s+(?=[A-Z])")
 _LIBRARY = re.compile(r"Failed to load library \S*/(\S+) with error: ")
 
@@ -33,7 +34,7 @@ def reason_in(said: Sequence[str]) -> str:
 
 def _plain(line: str) -> str:
     found = _SAID.search(line)
-    text = _SOURCE.sub("", _PLACE.sub("", found.group(1) if found else line))
+    text = _SOURCE.sub("", _PATH.sub("", _PLACE.sub("", found.group(1) if found else line)))
     text = _LIBRARY.sub(r"\1 does not load: ", text)
     return text.replace("\x1b[m", "").strip()[:400]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framefuse.errors import ModelUnusable, ProviderUnavailable, Stop
@@ -101,11 +102,11 @@ def runtime() -> Any:  # noqa: ANN401 - the module, which has no types
     return onnxruntime
 
 
-def open_session(model: bytes, asked: Provider, wish: SessionWish) -> Opened:
+def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
     """A session on what was asked for.
 
     Args:
-        model: the bytes of a file.
+        model: the file; weights may lie beside it.
         asked: AUTO takes CUDA where it works, else the CPU.
         wish: threads and options.
 
@@ -160,12 +161,12 @@ def check_packages(asked: Provider, packages: Mapping[str, str], available: Sequ
         )
 
 
-def _on_cpu(model: bytes, wish: SessionWish, reason: str) -> Opened:
+def _on_cpu(model: Path, wish: SessionWish, reason: str) -> Opened:
     session = _session(model, _ORDER[Provider.CPU], wish)
     return Opened(session, session.get_providers()[0], reason)
 
 
-def _session(model: bytes, names: Sequence[str], wish: SessionWish) -> "ort.InferenceSession":
+def _session(model: Path, names: Sequence[str], wish: SessionWish) -> "ort.InferenceSession":
     ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = wish.threads
@@ -174,7 +175,7 @@ def _session(model: bytes, names: Sequence[str], wish: SessionWish) -> "ort.Infe
     if names[0] != CPU:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     providers = [(name, dict(wish.tensorrt)) if name == TENSORRT else name for name in names]
-    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    return ort.InferenceSession(str(model), options, providers=providers, enable_fallback=0)
 
 
 def _placement(session: "ort.InferenceSession", active: str) -> str:

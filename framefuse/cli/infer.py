@@ -37,12 +37,9 @@ OnlyStage = Annotated[OneStage | None, typer.Option("--stage", help="Run this si
 WithMap = Annotated[
     bool, typer.Option("--with-map", help="With --json: the depth map's 16-bit PNG too, in base64.")
 ]
-DetectionModel = Annotated[
-    Path | None, typer.Option(help="ONNX file; the demo model by default.", rich_help_panel=_MODELS)
-]
-DepthModel = Annotated[
-    Path | None, typer.Option(help="ONNX file; the demo model by default.", rich_help_panel=_MODELS)
-]
+_ADDRESS = "A path, s3://, gs://, az://, https:// or a Hugging Face id; the demo model by default."
+DetectionModel = Annotated[str | None, typer.Option(help=_ADDRESS, rich_help_panel=_MODELS)]
+DepthModel = Annotated[str | None, typer.Option(help=_ADDRESS, rich_help_panel=_MODELS)]
 Confidence = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Lowest score that counts.", rich_help_panel=_MODELS),

@@ -66,7 +66,7 @@ class DepthEstimation:
         """
         address = str(settings.model or files("processors.models") / DEMO_MODEL)
         wish = Wish(settings.runtime, settings.provider, settings.threads, settings.tuning)
-        self._model = open_model(address, wish)
+        self._model = open_model(address, wish, settings.fetching)
         self._model.metadata = told(self._model, Told(settings.map_kind, settings.map_unit, settings.input))
         self._meaning: Meaning = meaning_of(self._model)
         self._fitting = fitting_of(self._model)

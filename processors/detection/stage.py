@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from processors.detection.heads.head import Output
 from processors.detection.letterbox import Placement
 from processors.detection.metadata import read_metadata
 from processors.detection.settings import DetectionSettings, choose_fitting, warn_of_settings
+from processors.model_files.fetching import fetch_file
 from processors.onnx import OnnxModel
 from processors.picture_model import Tensor
 from schemas.records import Box, Derived, Detections, Frame, Object, Status, Timing
@@ -38,10 +38,11 @@ class Detection:
             ModelUnusable: the file is missing, not ONNX, or not a detector with exactly one head we know.
             ProviderUnavailable: the provider is not really active.
         """
-        path = settings.model or Path(str(files("processors.models") / DEMO_MODEL))
-        beside = Beside() if settings.model is None else read_beside(path)
+        address = settings.model or str(files("processors.models") / DEMO_MODEL)
+        found = fetch_file(address, settings.fetching)
+        beside = read_beside(found.path) if found.has_settings else Beside()
         self._model = OnnxModel(
-            path,
+            found,
             settings.provider,
             threads=settings.threads,
             size=beside.size,

@@ -50,8 +50,8 @@ def open_model(address: str, wish: Wish, options: FetchOptions | None = None) ->
     runtime = wish.runtime or _runtime_of(address, options)
     if runtime is Runtime.TORCH:
         return TorchModel(read_folder(fetch_folder(address, options)), wish.provider, threads=wish.threads)
-    path = fetch_file(address, options).path
-    return OnnxModel(path, wish.provider, threads=wish.threads, tuning=wish.tuning)
+    found = fetch_file(address, options)
+    return OnnxModel(found, wish.provider, threads=wish.threads, tuning=wish.tuning)
 
 
 def _runtime_of(address: str, options: FetchOptions | None) -> Runtime:

@@ -5,9 +5,10 @@ Reads the few fields of the protobuf that say so and skips the rest; knows nothi
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from framefuse.errors import ModelUnusable
 
@@ -36,6 +37,14 @@ class Anatomy:
     """Numbers by element type."""
     external: frozenset[str]
     """Files that hold weights, as the model spells them."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What whoever exported it wrote into it."""
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether its metadata says what it is, as of Ultralytics and ours; else files beside it may."""
+        said = self.metadata.keys()
+        return "kind" in said or ("names" in said and not said.isdisjoint(("stride", "resize")))
 
     @property
     def precision(self) -> str:
@@ -56,6 +65,16 @@ class _Found:
     producer: str = ""
     weights: Counter[str] = field(default_factory=Counter)
     external: set[str] = field(default_factory=set)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Companions(NamedTuple):
+    """What a model file needs beside it."""
+
+    weights: Sequence[str] = ()
+    """Names of files, relative to its folder, sorted."""
+    settings: bool = False
+    """Whether the JSON files of transformers count, where there are some."""
 
 
 def read_anatomy(path: Path) -> Anatomy:
@@ -86,27 +105,33 @@ def anatomy_of(content: memoryview) -> Anatomy:
                 found.opsets[_text(domain)] = version
         elif number == 7 and isinstance(value, memoryview):
             _graph(value, found, 0)
+        elif number == 14 and isinstance(value, memoryview):
+            entry = {key: _text(text) for key, text in _fields(value) if isinstance(text, memoryview)}
+            found.metadata[entry.get(1, "")] = entry.get(2, "")
     if not found.opsets:
         raise NotOnnx("it names no opset")
-    return Anatomy(found.opsets, found.producer, dict(found.weights), frozenset(found.external))
+    return Anatomy(
+        found.opsets, found.producer, dict(found.weights), frozenset(found.external), found.metadata
+    )
 
 
-def files_beside(path: Path) -> frozenset[str]:
-    """Names of the other files that a model needs, relative to its folder; none where it is no ONNX file.
+def companions_of(path: Path) -> Companions:
+    """What this file needs beside it; nothing where it is no ONNX file.
 
     Raises:
         ModelUnusable: a name leads out of the folder.
         OSError: it cannot be read.
     """
     try:
-        names = read_anatomy(path).external
+        anatomy = read_anatomy(path)
     except NotOnnx:
-        return frozenset()  # the runtime says in its own words what is wrong
-    for name in names:
+        return Companions()  # the runtime says in its own words what is wrong
+    for name in anatomy.external:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name:
             raise ModelUnusable(f"{path} keeps weights in {name!r}: expected a file beside it")
-    return frozenset(str(PurePosixPath(name)) for name in names)
+    weights = sorted(str(PurePosixPath(name)) for name in anatomy.external)
+    return Companions(weights, settings=not anatomy.speaks_for_itself)
 
 
 def _graph(content: memoryview, found: _Found, depth: int) -> None:

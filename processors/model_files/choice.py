@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
+from typing import TypeVar
 
 from framefuse.errors import ModelUnusable
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+SETTINGS = ("config.json", "preprocessor_config.json")
+"""What transformers leaves beside a model, or above a folder named onnx: classes, how pictures are made."""
 _USUAL_ONNX = ("model.onnx", "onnx/model.onnx")
 _CONFIGS = ("*.json", "*.txt", "*.model")
 _WEIGHTS = ("*.safetensors",)
@@ -26,6 +30,25 @@ def refuse_pickle(name: str, *, trusted: bool) -> None:
             f"{name} is a pickle, which runs code of whoever made it: take a file in ONNX or safetensors, "
             "or say --trust-pickle if you know where it comes from"
         )
+
+
+def refuse_torch_file(name: str) -> None:
+    """A single file of torch runs nowhere here, whoever is trusted.
+
+    Raises:
+        ModelUnusable: it is one by its name.
+    """
+    if PurePosixPath(name).suffix.lower() in PICKLES:
+        raise ModelUnusable(
+            f"{name} is a pickle of torch, which nothing here runs: export it to ONNX where you trust it, of "
+            f"Ultralytics with 'yolo export model={name} format=onnx'"
+        )
+
+
+def settings_folder(model: AnyPath) -> AnyPath:
+    """Where the `SETTINGS` of this model file are."""
+    folder = model.parent
+    return folder.parent if folder.name == "onnx" else folder
 
 
 def only_onnx(names: Iterable[str], where: str) -> str:

@@ -1,11 +1,13 @@
 """Fetches a model from far away into the cache, or finds that it is there already."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from framefuse.errors import ModelUnusable
 from processors.model_files.addresses import (
@@ -17,17 +19,19 @@ from processors.model_files.addresses import (
     last_part,
     shown,
 )
-from processors.model_files.anatomy import files_beside
+from processors.model_files.anatomy import companions_of
 from processors.model_files.cache import Cache, Known, names_in
-from processors.model_files.choice import only_onnx, torch_files
+from processors.model_files.choice import SETTINGS, only_onnx, settings_folder, torch_files
 from processors.model_files.hashing import file_sha256, joint_sha256
 from processors.model_files.hub import HubRepository
 from processors.model_files.model import FetchOptions, LocalModel
-from processors.model_files.remotes import Download, Remote, TooLarge, Transfer, Unreachable
+from processors.model_files.remotes import Download, NotThere, Remote, TooLarge, Transfer, Unreachable
 from processors.model_files.stores import StoreFolder
 from processors.model_files.web import WebFolder
 
 log = logging.getLogger("framefuse.models")
+_ABSENT = ""
+"""The version of a file that is not there."""
 
 Kind = Literal["file", "folder"]
 """An ONNX file with the weights beside it, or a torch model."""
@@ -74,12 +78,14 @@ def agreeing(model: LocalModel, pin: str | None) -> LocalModel:
     Raises:
         ModelUnusable: it is not the pinned one.
     """
-    if pin is not None and model.sha256 != pin:
-        raise ModelUnusable(
-            f"{model.address} is not the pinned model: found sha256 {model.sha256}, expected {pin}; "
-            "if it was changed on purpose, look at it and change the pin"
-        )
-    return model
+    if pin is None or model.sha256 == pin:
+        return model
+    advice = "if it was changed on purpose, look at it and change the pin"
+    if len(model.files) > 1 and model.path.is_file() and file_sha256(model.path) == pin:
+        advice = f"the pin is that of {model.files[0]} alone, and {', '.join(model.files[1:])} count too"
+    raise ModelUnusable(
+        f"{model.address} is not the pinned model: found sha256 {model.sha256}, expected {pin}; {advice}"
+    )
 
 
 def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key: str) -> LocalModel:
@@ -90,9 +96,10 @@ def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key:
             return agreeing(_kept(folder, known.sha256, known, place), place.pin)
         names = transfer.onnx() if kind == "file" else transfer.torch()
         sha256 = joint_sha256({name: file_sha256(scratch / name) for name in names})
-        agreeing(LocalModel(scratch, "", sha256, names, shown(place)), place.pin)
+        main = scratch / names[0] if kind == "file" else scratch
+        agreeing(LocalModel(main, "", sha256, names, shown(place)), place.pin)
         folder = cache.keep(scratch, sha256)
-    now = Known(shown(place), names[0] if kind == "file" else "", sha256, transfer.versions)
+    now = Known(shown(place), transfer.main, sha256, transfer.versions)
     cache.note(key, now)
     log.info("fetched %s: %.1f MB, sha256 %s", now.address, transfer.got / 1e6, sha256)
     return _kept(folder, sha256, now, place)
@@ -102,23 +109,27 @@ def _kept(folder: Path, sha256: str, known: Known | None, place: Place) -> Local
     """A model of the cache, under the name of its address."""
     names = names_in(folder)
     if known is not None and known.sha256 == sha256:
-        main = known.name
+        far = known.name
     else:  # pinned, and never fetched from this address
-        main = "" if "config.json" in names else only_onnx(names, shown(place))
+        far = next((name for name in names if name.endswith(".onnx")), "")
+    main = PurePosixPath(far).name
     if main and main not in names:  # the same bytes came under another name
         main = only_onnx(names, shown(place))
     rest = tuple(name for name in names if name != main)
     name = last_part(place)
     if isinstance(place, HubPlace) and main:
-        name = f"{place.repo}:{place.file or main}"
+        name = f"{place.repo}:{place.file or far}"
     return LocalModel(folder / main, name, sha256, (main, *rest) if main else rest, shown(place))
 
 
 class _Incoming:
-    """The files of one model on their way into a scratch folder, counted against one limit."""
+    """The files of one model on their way into a scratch folder, counted against one limit.
+
+    An ONNX file comes to lie at the top, with what it needs around it, however it lay far away.
+    """
 
     def __init__(self, place: Place, options: FetchOptions, scratch: Path) -> None:
-        self._remote, self._main = _remote_file(place, options.transfer)
+        self._remote, self.main = _remote_file(place, options.transfer)
         self._options, self._scratch = options, scratch
         self._begun: dict[str, Download] = {}
         self.versions: dict[str, str | None] = {}
@@ -129,35 +140,56 @@ class _Incoming:
         for name, version in known.versions.items():
             if version is None:
                 return True
-            download = self._remote.open(name, unless=version)
+            try:
+                download = self._remote.open(name, unless=None if version == _ABSENT else version)
+            except NotThere:
+                if version == _ABSENT:
+                    continue
+                return True
             if download is not None:
                 self._begun[name] = download
                 return True
         return not known.versions
 
     def onnx(self) -> tuple[str, ...]:
-        """Fetch a model file and what lies beside it; gives their names."""
-        main = self._main or only_onnx(self._remote.names(), self._remote.shown)
-        self._get(main)
-        folder = PurePosixPath(main).parent
-        beside = [str(folder / name) for name in sorted(files_beside(self._scratch / main))]
-        for name in beside:
-            self._get(name)
-        return (main, *beside)
+        """Fetch a model file and what belongs to it; gives their names here."""
+        self.main = self.main or only_onnx(self._remote.names(), self._remote.shown)
+        far = PurePosixPath(self.main)
+        self._get(self.main, far.name)
+        needs = companions_of(self._scratch / far.name)
+        for name in needs.weights:
+            self._get(str(far.parent / name), name)
+        names = [far.name, *needs.weights]
+        if needs.settings:
+            there = {name: str(settings_folder(far) / name) for name in SETTINGS if name not in names}
+            names += [name for name, path in there.items() if self._get_settings(path, name)]
+        return tuple(names)
 
     def torch(self) -> tuple[str, ...]:
         """Fetch configuration and weights; gives their names."""
         trusted = self._options.trust_pickle
         names = torch_files(self._remote.names(), self._remote.shown, trust_pickle=trusted)
         for name in names:
-            self._get(name)
+            self._get(name, name)
         return tuple(names)
 
-    def _get(self, name: str) -> None:
-        download = self._begun.pop(name, None) or self._remote.open(name)
+    def _get_settings(self, far: str, name: str) -> bool:
+        """Fetch a JSON file if there is one; a page that a web server shows instead is none."""
+        try:
+            self._get(far, name)
+            if isinstance(self._remote, WebFolder) and not _is_json(self._scratch / name):
+                raise NotThere(far)
+        except NotThere:
+            (self._scratch / name).unlink(missing_ok=True)
+            self.versions[far] = _ABSENT
+            return False
+        return True
+
+    def _get(self, far: str, name: str) -> None:
+        download = self._begun.pop(far, None) or self._remote.open(far)
         if download is None:
-            raise Unreachable(f"{self._remote.shown}: {name} was not given")
-        self.versions[name] = download.version
+            raise Unreachable(f"{self._remote.shown}: {far} was not given")
+        self.versions[far] = download.version
         self._check(name, download.size_bytes or 0)
         path = self._scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,22 +212,31 @@ class _Incoming:
 
 
 def _remote_file(place: Place, transfer: Transfer) -> tuple[Remote, str]:
-    """The folder a place lies in, and its name there; "" where the place is itself a folder."""
+    """The folder of a place and its `SETTINGS`, and its name there; "" where the place is itself a folder."""
     match place:
         case WebPlace(url):
-            name = last_part(place) or "model.onnx"
+            _, name = _split(unquote(urlsplit(url).path) or "model.onnx")
             return WebFolder(url, name, shown(place), transfer), name
         case StorePlace(bucket, key) if PurePosixPath(key).suffix:
-            path = PurePosixPath(key)
-            return StoreFolder(bucket, _folder(path), shown(place), transfer), path.name
+            folder, name = _split(key)
+            return StoreFolder(bucket, folder, shown(place), transfer), name
         case HubPlace(file=str(file)):
-            path = PurePosixPath(file)
-            return HubRepository(place, _folder(path), transfer), path.name
+            folder, name = _split(file)
+            return HubRepository(place, folder, transfer), name
     return remote_folder(place, transfer), ""
 
 
-def _folder(path: PurePosixPath) -> str:
-    return "" if str(path.parent) == "." else str(path.parent)
+def _split(far: str) -> tuple[str, str]:
+    path = PurePosixPath(far)
+    folder = settings_folder(path)
+    return ("" if str(folder) == "." else str(folder)), str(path.relative_to(folder))
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text("utf-8")), dict)
+    except ValueError:
+        return False
 
 
 @contextmanager

@@ -9,8 +9,14 @@ from pathlib import Path
 
 from framefuse.errors import ModelUnusable
 from processors.model_files.addresses import HubPlace, LocalPlace, WebPlace, last_part, parse, shown
-from processors.model_files.anatomy import files_beside
-from processors.model_files.choice import only_onnx, refuse_pickle, torch_files
+from processors.model_files.anatomy import companions_of
+from processors.model_files.choice import (
+    SETTINGS,
+    only_onnx,
+    refuse_torch_file,
+    settings_folder,
+    torch_files,
+)
 from processors.model_files.far import agreeing, fetch_far, remote_folder
 from processors.model_files.hashing import file_sha256, joint_sha256
 from processors.model_files.model import FetchOptions, LocalModel
@@ -19,7 +25,7 @@ __all__ = ["FetchOptions", "LocalModel", "fetch_file", "fetch_folder", "names_at
 
 
 def fetch_file(address: str, options: FetchOptions | None = None) -> LocalModel:
-    """The ONNX file at an address, with the weights that lie beside it.
+    """The ONNX file at an address, with the weights that lie beside it, and what transformers says of it.
 
     Args:
         address: a path, s3://, gs://, az://, https://, a Hugging Face id; `#sha256:…` behind it is a pin.
@@ -30,7 +36,7 @@ def fetch_file(address: str, options: FetchOptions | None = None) -> LocalModel:
     """
     wanted = options or FetchOptions()
     place = parse(address, pin=wanted.pin)
-    refuse_pickle(last_part(place), trusted=wanted.trust_pickle)
+    refuse_torch_file(last_part(place))
     if isinstance(place, LocalPlace):
         return _local_file(place, address)
     return fetch_far(place, wanted, "file")
@@ -82,12 +88,16 @@ def _local_file(place: LocalPlace, address: str) -> LocalModel:
     if path.is_dir():
         path /= only_onnx(names_at(str(path)), str(path))
     try:
-        beside = sorted(files_beside(path))
-        hashes = {name: file_sha256(path.parent / name) for name in (path.name, *beside)}
+        needs = companions_of(path)
+        files = {name: path.parent / name for name in (path.name, *needs.weights)}
+        if needs.settings:
+            folder = settings_folder(path)
+            files |= {name: folder / name for name in SETTINGS if (folder / name).is_file()}
+        hashes = {name: file_sha256(one) for name, one in files.items()}
     except OSError as error:
         raise _cannot_read(path, error) from error
     return agreeing(
-        LocalModel(path, path.name, joint_sha256(hashes), (path.name, *beside), str(place.path)), place.pin
+        LocalModel(path, path.name, joint_sha256(hashes), tuple(files), str(place.path)), place.pin
     )
 
 

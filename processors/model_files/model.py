@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from processors.model_files.choice import SETTINGS
 from processors.model_files.remotes import Transfer
 
 Progress = Callable[[str, int, int | None], None]
@@ -36,6 +37,12 @@ class LocalModel:
     sha256: str
     """Of the file; where several belong together that of `hashing.joint_sha256`."""
     files: tuple[str, ...]
-    """What counts, relative to its folder; the main file first."""
+    """What counts, relative to its folder; the main file first. Those of `choice.SETTINGS` by their names
+    alone, even where they lie above a folder named onnx."""
     address: str
     """As a log may tell it."""
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether JSON files of transformers belong to it."""
+        return not set(SETTINGS).isdisjoint(self.files)

@@ -11,6 +11,10 @@ class Unreachable(ModelUnusable):
     """The place does not answer, or not as it should; what is in the cache may serve."""
 
 
+class NotThere(ModelUnusable):
+    """The place has no such file, or none that we may see: many stores say the one and mean the other."""
+
+
 class TooLarge(ModelUnusable):
     """More bytes than the user wants to fetch."""
 
@@ -55,5 +59,6 @@ class Remote(Protocol):
         """Begin to fetch a file; None when it is still of the version `unless`.
 
         Raises:
+            NotThere: it has no such file, or we may not see it.
             Unreachable, ModelUnusable: as `names`.
         """

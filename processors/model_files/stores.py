@@ -18,7 +18,7 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, from_url
 
 from framefuse.errors import FramefuseError, ModelUnusable
-from processors.model_files.remotes import Download, Transfer, Unreachable
+from processors.model_files.remotes import Download, NotThere, Transfer, Unreachable
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -95,9 +95,9 @@ def _translated(error: Exception, where: str) -> FramefuseError:
     if any(sign in found for sign in _NO_CREDENTIALS):
         return ModelUnusable(f"{where}: set the credentials (such as AWS_ACCESS_KEY_ID)")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in found:
-        return ModelUnusable(f"{where}: the credentials that are set may not read it ({found})")
+        return NotThere(f"{where}: the credentials that are set may not read it ({found})")
     if isinstance(error, NotFoundError | FileNotFoundError) or "NoSuchBucket" in found:
-        return ModelUnusable(f"{where}: there is no such object")
+        return NotThere(f"{where}: there is no such object")
     if "incorrectly configured region" in found:
         return ModelUnusable(f"{where}: set AWS_REGION to the region of the bucket")
     return Unreachable(f"{where} does not answer ({found})")

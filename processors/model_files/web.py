@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from framefuse.errors import ModelUnusable
-from processors.model_files.remotes import Download, Transfer, Unreachable
+from processors.model_files.remotes import Download, NotThere, Transfer, Unreachable
 
 _CHUNK_BYTES = 1 << 20
 _AGAIN = (408, 429, 500, 502, 503, 504)
@@ -31,7 +31,7 @@ class WebFolder:
 
     url: str
     main: str
-    """Name of the file that the URL itself is."""
+    """Name of the file that the URL itself is, relative to the folder."""
     shown: str
     transfer: Transfer = field(default_factory=Transfer)
 
@@ -45,7 +45,8 @@ class WebFolder:
 
     def open(self, name: str, *, unless: str | None = None) -> Download | None:
         """See `Remote`."""
-        url = self.url if name == self.main else urljoin(_bare(self.url), quote(name))
+        up = "../" * self.main.count("/")
+        url = self.url if name == self.main else urljoin(_bare(self.url), up + quote(name))
         return fetch(_without_user(url), unless=unless, headers=_authorization(url), transfer=self.transfer)
 
 
@@ -68,6 +69,7 @@ def fetch(
 
     Raises:
         Unreachable: no answer, or one that says later.
+        NotThere: there is no such file, or not for us.
         ModelUnusable: the answer is no.
     """
     patience = transfer or Transfer()
@@ -84,7 +86,8 @@ def fetch(
             if error.code == http.client.NOT_MODIFIED:
                 return None
             if error.code not in _AGAIN:
-                raise ModelUnusable(_refused(url, error.code, hints or {})) from None
+                kind = NotThere if error.code in _REASONS else ModelUnusable
+                raise kind(_refused(url, error.code, hints or {})) from None
             trouble = f"HTTP {error.code}"
         except (URLError, OSError, http.client.HTTPException) as error:
             trouble = _said(error)

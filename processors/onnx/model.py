@@ -5,7 +5,6 @@ thread of a process: `run` gives up the GIL and needs no lock, and with one thre
 several callers use several cores better than one caller with several threads.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Sequence
@@ -17,6 +16,9 @@ import numpy.typing as npt
 
 from framefuse.errors import ModelFailed, ModelUnusable, Stop
 from processors.announcing import announce
+from processors.model_files.fetching import fetch_file
+from processors.model_files.mistaken import mistaken_for
+from processors.model_files.model import LocalModel
 from processors.onnx.batches import bucket_for, buckets_up_to, filled
 from processors.onnx.binding import BoundRuns
 from processors.onnx.inputs import picture_input
@@ -34,7 +36,7 @@ class OnnxModel(PictureModel):
 
     def __init__(
         self,
-        path: Path,
+        model: LocalModel | Path,
         provider: Provider = Provider.AUTO,
         *,
         threads: int = 1,
@@ -46,7 +48,7 @@ class OnnxModel(PictureModel):
         AUTO goes on to the CPU where CUDA is there and cannot run this file, and says so.
 
         Args:
-            path: of the ONNX file.
+            model: the ONNX file.
             provider: what it must run on.
             threads: inside the model, for each thread that calls `run`.
             size: height and width for a file of free size whose metadata has no `imgsz`.
@@ -57,28 +59,27 @@ class OnnxModel(PictureModel):
             ModelUnusable: the file is missing, not ONNX, or takes something else than pictures.
             ProviderUnavailable: the provider is not really active.
         """
-        content = _read(path)
-        sha256, self._tuning = hashlib.sha256(content).hexdigest(), tuning or Tuning()
-        options = tensorrt_options(self._tuning, sha256) if provider is Provider.TENSORRT else {}
-        opened = _open(content, path, provider, SessionWish(threads, options))
+        found, self._tuning = _found(model), tuning or Tuning()
+        options = tensorrt_options(self._tuning, found.sha256) if provider is Provider.TENSORRT else {}
+        opened = _open(found.path, provider, SessionWish(threads, options))
         reason = opened.reason
         try:
-            self._use(opened, path, sha256, size)
+            self._use(opened, found, size)
         except ModelFailed as error:
             if provider is not Provider.AUTO or opened.provider == CPU:
                 raise ModelUnusable(str(error)) from error
             reason = f"{opened.provider} is there and cannot run it ({error})"
-            opened = _open(content, path, Provider.CPU, SessionWish(threads))
-            self._use(opened, path, sha256, size)
+            opened = _open(found.path, Provider.CPU, SessionWish(threads))
+            self._use(opened, found, size)
         announce(self.identity, reason)
         self._prepare_batches()
 
-    def _use(self, opened: Opened, path: Path, sha256: str, size: tuple[int, int] | None) -> None:
+    def _use(self, opened: Opened, found: LocalModel, size: tuple[int, int] | None) -> None:
         """Take over an open session and run it once; ModelFailed where it cannot."""
         self._session = opened.session
-        self.identity = Model(path.name, sha256, opened.provider)
+        self.identity = Model(found.name, found.sha256, opened.provider)
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.input = picture_input(self._session, path, self.metadata, size)
+        self.input = picture_input(self._session, found.path, self.metadata, size)
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
         self._buckets: tuple[int, ...] = (self.input.batch or 1,)
         self._bound = BoundRuns(self._session, _device(opened.provider)) if self._as_on_gpu else None
@@ -155,24 +156,22 @@ class OnnxModel(PictureModel):
         return np.zeros((count, 3, self.input.height, self.input.width), np.float32)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ModelUnusable(f"no model file {path}: give the path of an ONNX file") from None
-    except OSError as error:
-        raise ModelUnusable(f"cannot read model {path}: {error.strerror}") from error
+def _found(model: LocalModel | Path) -> LocalModel:
+    return fetch_file(str(model)) if isinstance(model, Path) else model
 
 
-def _open(content: bytes, path: Path, provider: Provider, wish: SessionWish) -> Opened:
+def _open(path: Path, provider: Provider, wish: SessionWish) -> Opened:
     try:
-        return open_session(content, provider, wish)
+        return open_session(path, provider, wish)
     except Stop:
         raise
     except Exception as error:  # the runtime's errors have no common class but this
+        mistaken = mistaken_for(path)
+        if mistaken is not None:
+            raise ModelUnusable(f"{path} is not a usable ONNX model but {mistaken}") from error
         message = f"{path} is not a usable ONNX model: {first_line(error)}"
-        if "external" in message:
-            message += ": save it as one file, with its weights inside"
+        if "external" in message:  # weights may lie outside, but not what shapes hang on
+            message += ": save it as one file, or with onnx's usual size_threshold"
         raise ModelUnusable(message) from error
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from framefuse.pictures.decoding import PIXEL_LIMIT
 from framefuse.settings import StageSettings
+from processors.model_files.model import DEFAULT_MAX_BYTES, FetchOptions
 from processors.onnx.tuning import Tuning
 from processors.providers import Provider
 
@@ -15,7 +16,16 @@ class OnnxSettings(StageSettings):
     """What every stage with a model can be told."""
 
     section: ClassVar[str | None] = None
-    model: Path | None = Field(None, description="ONNX file; without it, the demo model.")
+    model: str | None = Field(
+        None,
+        description="A path, s3://, gs://, az://, https:// or a Hugging Face id; #sha256:… behind it pins it."
+        " Without it, the demo model.",
+    )
+    model_max_mb: int = Field(DEFAULT_MAX_BYTES // 10**6, ge=1, description="A larger one is not fetched.")
+    trust_pickle: bool = Field(
+        default=False,
+        description="Take weights of Hugging Face that are a pickle, which runs code of its maker.",
+    )
     provider: Provider = Field(
         Provider.AUTO, description="auto, cpu, cuda or tensorrt; what does not really work is an error."
     )
@@ -32,6 +42,16 @@ class OnnxSettings(StageSettings):
         description="Decode a JPEG at 1/2, 1/4 or 1/8 where the model sees no more of it: faster, nearly the "
         "same. By default only for the demo models.",
     )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _as_text(cls, address: object) -> object:
+        return str(address) if isinstance(address, Path) else address
+
+    @property
+    def fetching(self) -> FetchOptions:
+        """How its model is fetched."""
+        return FetchOptions(trust_pickle=self.trust_pickle, max_bytes=self.model_max_mb * 10**6)
 
     @property
     def tuning(self) -> Tuning:

@@ -59,6 +59,18 @@ def a_depth_net(
     return _saved(path, graph, metadata, element)
 
 
+def with_weights_beside(path: Path, *, smallest: int = 64) -> Path:
+    """The same file, with its tensors of at least so many bytes in `…_data` beside it."""
+    onnx.save(
+        onnx.load(path),
+        path,
+        save_as_external_data=True,
+        location=f"{path.name}_data",
+        size_threshold=smallest,
+    )
+    return path
+
+
 def _saved(
     path: Path, graph: _Graph, metadata: Mapping[str, str] | None, element: int = TensorProto.FLOAT
 ) -> Path:

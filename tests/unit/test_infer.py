@@ -2,6 +2,7 @@ import json
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from framefuse.cli.infer import infer
 from framefuse.errors import BadInput, ModelUnusable
 from framefuse.runtime.inline import frame_of, open_inline
 from schemas.records import Fused, Outcome
+from tests.parts.model_server import a_model_server
 from tests.unit.models import a_depth_net, a_detector
 
 BALL_AND_CAR = np.array([[32, 16, 16, 8, 0.9, 0.0], [8, 8, 8, 8, 0.0, 0.5]], np.float32).T
@@ -64,6 +66,22 @@ def test_json_has_the_names_of_the_fused_record_and_the_path(models: dict[str, P
     assert ball["box"] == {"x_min": 240.0, "y_min": 120.0, "x_max": 400.0, "y_max": 200.0}
     assert ball["depth"]["median"] == pytest.approx(5.02, abs=0.01)
     assert "data" not in seen["map"]
+
+
+def test_models_come_from_any_address_and_a_pin_that_does_not_fit_is_an_error(
+    models: dict[str, Path], photo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    content = models["detection"].read_bytes()
+    with a_model_server() as server:
+        server.files["/d.onnx"] = content
+        address = f"{server.address}/d.onnx"
+        pinned = f"{address}#sha256:{sha256(content).hexdigest()}"
+        (seen,) = objects_of(run(models, "--detection-model", pinned, photo, "--json"))
+        refused = run(models, "--detection-model", f"{address}#sha256:{'0' * 64}", photo)
+    assert seen["detection_model"]["name"] == "d.onnx"
+    assert seen["detection_model"]["sha256"] == sha256(content).hexdigest()
+    assert isinstance(refused.exception, ModelUnusable)
 
 
 def test_the_depth_map_comes_with_it_on_request(models: dict[str, Path], photo: Path) -> None:

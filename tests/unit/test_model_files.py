@@ -5,22 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-import onnx
 import pytest
 
 from framefuse.errors import ModelUnusable
-from processors.model_files.anatomy import NotOnnx, files_beside, read_anatomy
+from processors.model_files.anatomy import Companions, NotOnnx, companions_of, read_anatomy
 from processors.model_files.cache import Cache
 from processors.model_files.fetching import FetchOptions, LocalModel, fetch_file, fetch_folder
 from processors.model_files.remotes import Transfer, Unreachable
 from tests.parts.model_server import ModelServer, a_model_server, models
-from tests.unit.models import a_depth_net
+from tests.unit.models import a_depth_net, with_weights_beside
 
 __all__ = ["models"]
 
 ONNX = b"the bytes of a model"
 HASH = sha256(ONNX).hexdigest()
 OTHER = "0" * 64
+SAID = {"kind": "METRIC", "unit": "m"}
 TOKEN = "hf_for_tests"  # noqa: S105 - of a server that lives for one test
 
 
@@ -228,18 +228,67 @@ def test_pickled_weights_of_a_repository_are_not_even_fetched(cache: Path, model
     assert trusted.files == ("config.json", "pytorch_model.bin")
 
 
+# ── what transformers says of an ONNX file ──
+
+
+def a_detr_repository(models: ModelServer, tmp_path: Path) -> Path:
+    """A repository with an ONNX file that says nothing of itself, and the same as a folder here."""
+    folder = tmp_path / "here"
+    (folder / "onnx").mkdir(parents=True)
+    a_depth_net(folder / "onnx" / "model.onnx")
+    (folder / "config.json").write_text('{"id2label": {"0": "car"}}')
+    (folder / "preprocessor_config.json").write_text("{}")
+    models.commits["owner/name"] = "a" * 40
+    for path in folder.rglob("*.*"):
+        models.files[f"/owner/name/{path.relative_to(folder)}"] = path.read_bytes()
+    return folder
+
+
+def test_classes_and_colours_come_along_with_an_onnx_file_and_count_for_its_hash(
+    tmp_path: Path, cache: Path, models: ModelServer
+) -> None:
+    here = fetch(str(a_detr_repository(models, tmp_path)), cache)
+    assert here.files == ("model.onnx", "config.json", "preprocessor_config.json")
+    far = [
+        fetch(address, cache)
+        for address in (
+            "owner/name",
+            "hf:owner/name:onnx/model.onnx",
+            f"{models.address}/owner/name/onnx/model.onnx",
+        )
+    ]
+    assert {model.sha256 for model in far} == {here.sha256}
+    assert all(model.path.with_name("config.json").is_file() for model in far)
+    assert fetch(f"owner/name#sha256:{here.sha256}", cache).name == "owner/name:onnx/model.onnx"
+    alone = sha256(here.path.read_bytes()).hexdigest()
+    with pytest.raises(
+        ModelUnusable, match=r"the pin is that of model.onnx alone, and config.json, .* count"
+    ):
+        fetch("owner/name", cache, pin=alone)
+
+
+def test_settings_that_are_laid_beside_a_file_later_are_noticed(
+    tmp_path: Path, cache: Path, models: ModelServer
+) -> None:
+    address = f"{models.address}/net.onnx"
+    models.files["/net.onnx"] = a_depth_net(tmp_path / "net.onnx").read_bytes()
+    models.files["/preprocessor_config.json"] = b"<html>a page of an app, for whatever is asked</html>"
+    assert fetch(address, cache).files == ("net.onnx",)
+    models.files["/config.json"] = b"{}"
+    assert fetch(address, cache).files == ("net.onnx", "config.json")
+    del models.files["/config.json"]
+    assert fetch(address, cache).files == ("net.onnx",)
+
+
+def test_a_file_that_says_what_it_is_stands_alone(tmp_path: Path, cache: Path, models: ModelServer) -> None:
+    path = a_depth_net(tmp_path / "net.onnx", metadata=SAID)
+    (tmp_path / "config.json").write_text("{}")
+    models.files["/net.onnx"] = path.read_bytes()
+    assert fetch(str(path), cache).sha256 == fetch(f"{models.address}/net.onnx", cache).sha256
+    assert [path for path, _ in models.asked] == ["/net.onnx"]
+
+
 # ── on this machine, and with weights beside the file ──
-
-
-def with_weights_beside(path: Path) -> Path:
-    onnx.save(
-        onnx.load(a_depth_net(path)),
-        path,
-        save_as_external_data=True,
-        location=f"{path.name}_data",
-        size_threshold=0,
-    )
-    return path
 
 
 def test_a_local_file_is_used_where_it_is_and_pinned_as_well(tmp_path: Path, cache: Path) -> None:
@@ -255,9 +304,9 @@ def test_a_local_file_is_used_where_it_is_and_pinned_as_well(tmp_path: Path, cac
 def test_weights_beside_a_file_come_along_and_count_for_its_hash(
     tmp_path: Path, cache: Path, models: ModelServer
 ) -> None:
-    path = with_weights_beside(tmp_path / "net.onnx")
+    path = with_weights_beside(a_depth_net(tmp_path / "net.onnx", metadata=SAID), smallest=0)
     beside = tmp_path / "net.onnx_data"
-    assert files_beside(path) == {"net.onnx_data"}
+    assert companions_of(path) == Companions(["net.onnx_data"], settings=False)
     here = fetch(str(path), cache)
     assert here.files == ("net.onnx", "net.onnx_data")
     models.files |= {"/m/net.onnx": path.read_bytes(), "/m/net.onnx_data": beside.read_bytes()}
@@ -272,7 +321,7 @@ def test_weights_beside_a_file_come_along_and_count_for_its_hash(
 
 
 def test_weights_that_lie_outside_the_folder_are_refused(tmp_path: Path, cache: Path) -> None:
-    path = with_weights_beside(tmp_path / "net.onnx")
+    path = with_weights_beside(a_depth_net(tmp_path / "net.onnx"), smallest=0)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"net.onnx_data", b"../../../etcc"))
     with pytest.raises(ModelUnusable, match="expected a file beside it"):
@@ -280,9 +329,9 @@ def test_weights_that_lie_outside_the_folder_are_refused(tmp_path: Path, cache: 
 
 
 def test_the_anatomy_of_a_file_is_read_without_the_onnx_package(tmp_path: Path) -> None:
-    anatomy = read_anatomy(a_depth_net(tmp_path / "net.onnx"))
+    anatomy = read_anatomy(a_depth_net(tmp_path / "net.onnx", metadata=SAID))
     assert anatomy.opsets == {"": 18}
-    assert anatomy.weights == {"int64": 1}
+    assert (anatomy.weights, anatomy.metadata) == ({"int64": 1}, SAID)
     for content in (b"", b"not a model", b"\x08\x0a" * 40, b"\x3a\xff\xff\xff\xff\x0f"):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(NotOnnx):

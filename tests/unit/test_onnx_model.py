@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -10,7 +11,7 @@ from onnx import TensorProto
 
 from framefuse.errors import ModelUnusable
 from processors.onnx import OnnxModel
-from tests.unit.models import a_depth_net, a_detector
+from tests.unit.models import a_depth_net, a_detector, with_weights_beside
 
 HEAD = np.zeros((6, 4), np.float32)
 
@@ -43,15 +44,29 @@ def test_a_half_precision_model_takes_the_same_pictures(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match=r"no model file .*nothing\.onnx"):
         OnnxModel(tmp_path / "nothing.onnx")
-    with pytest.raises(ModelUnusable, match="cannot read model"):
+    with pytest.raises(ModelUnusable, match="has no ONNX file"):
         OnnxModel(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x08\x0a" * 40])
-def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"not a model at all", "Protobuf parsing failed"),
+        (b"\x08\x0a" * 40, "No graph was found"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "run 'git lfs pull'"),
+        (pickle.dumps({"weights": 1}), "a pickle: export the model"),
+        (b"PK\x03\x04 archive/data.pkl", "as torch saves its pickles"),
+        (b"\x40\x00\x00\x00\x00\x00\x00\x00{}", "a file of safetensors: give the folder"),
+        (b"\n<!DOCTYPE html><p>Sign in", "a page of the web"),
+    ],
+)
+def test_a_file_that_is_not_onnx_is_refused_with_what_it_is(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelUnusable, match=r"bad\.onnx is not a usable ONNX model"):
+    with pytest.raises(ModelUnusable, match=rf"bad\.onnx is not a usable ONNX model.*({reason})"):
         OnnxModel(path)
 
 
@@ -78,10 +93,19 @@ def test_what_cannot_be_opened_is_refused_with_its_reason(
         OnnxModel(path)
 
 
-def test_a_model_with_its_weights_elsewhere_is_refused(tmp_path: Path) -> None:
-    path = a_depth_net(tmp_path / "weights.onnx")
-    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.data", size_threshold=0)
-    with pytest.raises(ModelUnusable, match=r"external .*: save it as one file, with its weights inside"):
+def test_weights_that_lie_beside_a_file_are_its_own(tmp_path: Path) -> None:
+    path = with_weights_beside(a_detector(tmp_path / "weights.onnx", HEAD + 3, size=(32, 64)))
+    model = OnnxModel(path)
+    assert model.run(np.zeros((1, 3, 32, 64), np.float32))[0].tolist() == (HEAD + 3).tolist()
+    assert model.identity.sha256 != sha256(path.read_bytes()).hexdigest()
+    path.with_name("weights.onnx_data").unlink()
+    with pytest.raises(ModelUnusable, match=r"weights.onnx_data, where its weights are, .*: No such file"):
+        OnnxModel(path)
+
+
+def test_a_shape_that_lies_outside_its_file_is_refused_with_the_way_to_save_it(tmp_path: Path) -> None:
+    path = with_weights_beside(a_depth_net(tmp_path / "weights.onnx"), smallest=0)
+    with pytest.raises(ModelUnusable, match=r"external .*: save it as one file, or with onnx's usual"):
         OnnxModel(path)
 
 
