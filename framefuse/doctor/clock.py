@@ -7,8 +7,8 @@ of the round trip, give or take half of it. Topics that hold frames or results a
 """
 
 import time
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from framefuse.doctor.findings import Check, Finding, Scene, not_asked, ok, problem, warning
 from framefuse.kafka import Admin, Delivery, Producer
@@ -55,14 +55,16 @@ def judge(ahead: timedelta, within: timedelta) -> Finding:
     return ok(_SUBJECT, f"the broker's and ours agree within {_ms(abs(ahead) + within)} ms")
 
 
-def measure(kafka: KafkaSettings, topic: str) -> tuple[timedelta, timedelta] | None:
+def measure(
+    kafka: KafkaSettings, topic: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> tuple[timedelta, timedelta] | None:
     """How far the broker's clock is ahead of ours, and within what; None when nothing was acknowledged."""
     producer = Producer(kafka, live=True, client_id="framefuse-doctor")
     schema = min(map(schema_of, SCHEMA_FILES), key=lambda one: len(one.text))
     answers: list[tuple[timedelta, timedelta]] = []
     for _ in range(_PROBES):  # the quickest is the best; the first also connects
         delivered: list[Delivery] = []
-        sent, began_s = datetime.now().astimezone(), time.monotonic()
+        sent, began_s = now(), time.monotonic()
         producer.send(topic, schema.text.encode(), key=schema.fingerprint, on_delivery=delivered.append)
         producer.flush(_FLUSH_S)
         half = timedelta(seconds=(time.monotonic() - began_s) / 2)

@@ -1,8 +1,10 @@
-"""Room for what the broker of this machine writes."""
+"""Room for what the broker of this machine writes, or where the broker is elsewhere, for our caches."""
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+
+import platformdirs
 
 from framefuse.broker import default_data_dir
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
@@ -11,14 +13,17 @@ _SUBJECT = "disk"
 _GIB = 1 << 30
 LEAST_BYTES, COMFORTABLE_BYTES = 1 * _GIB, 8 * _GIB
 """The default of four partitions keeps up to 8 GiB of frames."""
-_ELSEWHERE = "framefuse broker up --data FOLDER"
+_ELSEWHERE = "framefuse broker down; export FRAMEFUSE_BROKER_DATA=A-ROOMIER-FOLDER; framefuse broker up"
+_CACHE_ELSEWHERE = "export XDG_CACHE_HOME=A-ROOMIER-FOLDER"
 
 
 def look(scene: Scene) -> Sequence[Finding]:
-    """The folder of the embedded broker, or this one where the broker is elsewhere."""
-    folder = default_data_dir() if scene.kafka.bootstrap is None else Path.cwd()
-    free = shutil.disk_usage(_nearest(folder)).free
-    return [judge(folder, free, _used(folder / "log") if scene.kafka.bootstrap is None else 0)]
+    """The folder of the embedded broker; that of our caches, of models most of all, where it is elsewhere."""
+    if scene.kafka.bootstrap is not None:
+        cache = platformdirs.user_cache_path("framefuse")
+        return [judge_cache(cache, _free(cache))]
+    folder = default_data_dir()
+    return [judge(folder, _free(folder), _used(folder / "log"))]
 
 
 def judge(folder: Path, free_bytes: int, log_bytes: int) -> Finding:
@@ -32,9 +37,18 @@ def judge(folder: Path, free_bytes: int, log_bytes: int) -> Finding:
     return ok(_SUBJECT, text)
 
 
-def _nearest(folder: Path) -> Path:
-    """The folder, or the first above it that exists."""
-    return next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+def judge_cache(folder: Path, free_bytes: int) -> Finding:
+    """Whether models that are fetched have room."""
+    text = f"{free_bytes / _GIB:.1f} GiB free for {folder}"
+    if free_bytes < LEAST_BYTES:
+        return warning(_SUBJECT, f"{text}: a model that is fetched may not fit", _CACHE_ELSEWHERE)
+    return ok(_SUBJECT, text)
+
+
+def _free(folder: Path) -> int:
+    """Bytes that are left where this folder is, or will be."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+    return shutil.disk_usage(there).free
 
 
 def _used(folder: Path) -> int:

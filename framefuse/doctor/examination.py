@@ -19,7 +19,7 @@ log = logging.getLogger("framefuse.doctor")
 _BEFORE = (settings.CHECK, java.CHECK)
 _ON_THE_BROKER = (topics.CHECK, stages.CHECK, clock.CHECK)
 _AFTER = (disk.CHECK,)
-_BROUGHT_TIMEOUT_S = 30.0
+_BROUGHT_TIMEOUT_S = 60.0
 """A large model takes long to open."""
 _NO_BROKER = "no broker"
 

@@ -20,7 +20,7 @@ from processors.depth.stabilising import Stabiliser
 from processors.hub.opening import Runtime, Wish, open_model
 from processors.onnx import OnnxSettings
 from processors.picture_model import Tensor
-from schemas.records import Depth, DepthKind, Derived, Frame, Status, Timing
+from schemas.records import Depth, DepthKind, Derived, Frame, Model, Status, Timing
 from schemas.topics import DEPTH, FRAMES
 
 DEMO_MODEL = "demo-depth.onnx"
@@ -72,6 +72,11 @@ class DepthEstimation:
         self._fitting = fitting_of(self._model)
         self._stabiliser = _stabiliser(settings, self._model.identity.name, self._meaning)
         self._settings = settings
+
+    @property
+    def model(self) -> Model:
+        """Which model it is, and what it runs on."""
+        return self._model.identity
 
     def prepare(self, record: Record[Frame]) -> Fitted:
         """Verify, decode and fit a picture.

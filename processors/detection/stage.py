@@ -22,7 +22,7 @@ from processors.detection.settings import DetectionSettings, choose_fitting, war
 from processors.model_files.fetching import fetch_file
 from processors.onnx import OnnxModel
 from processors.picture_model import Tensor
-from schemas.records import Box, Derived, Detections, Frame, Object, Status, Timing
+from schemas.records import Box, Derived, Detections, Frame, Model, Object, Status, Timing
 from schemas.topics import DETECTIONS, FRAMES
 
 DEMO_MODEL = "demo-detector.onnx"
@@ -58,6 +58,11 @@ class Detection:
         self._confidence = _first(settings.confidence, self._model.number("confidence"), 0.25)
         self._iou = _first(settings.iou, self._model.number("iou"), 0.7)
         self._iou_any_label = _first(settings.iou_any_label, self._model.number("iou_any_label"), 1.0)
+
+    @property
+    def model(self) -> Model:
+        """Which model it is, and what it runs on."""
+        return self._model.identity
 
     def prepare(self, record: Record[Frame]) -> Fitted:
         """Verify, decode and letterbox a picture.
