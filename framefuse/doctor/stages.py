@@ -74,7 +74,9 @@ def _too_many(stage: StageLag, partitions: int) -> Finding | None:
 def _missing(stage: StageLag, waiting: int) -> Finding | None:
     if stage.workers or not waiting:
         return None
-    text, run = f"{stage.stage} has none, and {waiting:,} frames wait for it", f"framefuse run {stage.stage}"
+    of_frames = stage.before_outcome or stage.first_frames is not None
+    what = f"{waiting:,} {'frames' if of_frames else 'records'}"
+    text, run = f"{stage.stage} has none, and {what} wait for it", f"framefuse run {stage.stage}"
     return problem(_WORKERS, text, run) if stage.before_outcome else warning(_WORKERS, text, run)
 
 

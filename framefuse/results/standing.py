@@ -26,7 +26,7 @@ from schemas.codec import NotARecord, SchemaBook
 from schemas.heads import FusedHead, decode_head
 from schemas.records import StreamState
 from schemas.statistics import Statistics
-from schemas.topics import FRAMES, FUSED
+from schemas.topics import ALL, FRAMES, FUSED
 
 log = logging.getLogger("framefuse.standing")
 _EVERY_S = 1.0
@@ -110,6 +110,8 @@ class Look:
         self._admin = Admin(settings)
         self._admin.partition_count(FRAMES.name(settings.prefix))
         self._sources = {name: _sources(name, settings.prefix) for name in plugins.names(plugins.STAGES)}
+        fused = FUSED.name(settings.prefix)
+        self._before_outcome = {topic.name(settings.prefix) for topic in ALL if topic.per_frame} - {fused}
         self._rates: dict[str, Rate] = {}
         with ExitStack() as opened:
             self._groups = {
@@ -172,7 +174,7 @@ class Look:
             name,
             group.members,
             max(behind, default=None),
-            before_outcome=fused not in committed,
+            before_outcome=committed.keys() <= self._before_outcome,
             first_frames=self._first(committed, ends) if list(committed) == [fused] else None,
             per_second=self._rate(name, committed[frames]) if list(committed) == [frames] else None,
             settled=group.settled,

@@ -13,6 +13,7 @@ from framefuse.doctor.findings import Finding, Scene, Status
 from framefuse.settings import KafkaSettings
 from processors import checks
 from processors.depth.stage import DEMO_MODEL as DEMO_DEPTH
+from processors.providers import runtime
 from tests.unit.models import a_depth_net, a_detector
 
 SCENE = Scene(KafkaSettings(bootstrap=None), None)
@@ -121,7 +122,7 @@ def test_a_model_whose_numbers_nobody_explains_is_a_problem_before_its_worker_fa
 def test_a_provider_that_is_not_there_is_named_with_the_setting_that_goes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if "CUDAExecutionProvider" in checks.providers.runtime().get_available_providers():
+    if "CUDAExecutionProvider" in runtime().get_available_providers():
         pytest.skip("this machine may really have it")
     monkeypatch.setenv("FRAMEFUSE_DETECTION_PROVIDER", "cuda")
 
