@@ -58,6 +58,11 @@ JOIN_HALF_ASSIGNED = Gauge(
     "Partitions paused because only one side is assigned.",
     ["worker"],
 )
+OUTCOME_LATENCY = Histogram(
+    "framefuse_outcome_latency_seconds",
+    "From a frame's append to its outcome, of all streams together, as the stage 'statistics' reads them.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+)
 OUTCOMES = Counter("framefuse_outcomes_total", "Frames by their final outcome.", ["outcome"])
 
 PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowledged.")

@@ -6,7 +6,7 @@ decode itself would end the app.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from framefuse.kafka.security import Security
 from framefuse.settings import KafkaSettings
 from processors.statistics.board import Board
 from processors.statistics.counting import counted
+from processors.statistics.figures import STREAM_BUFFER_RECORDS, Figures
 from processors.statistics.intake import STAGE_NAME, Intake, Refused
 from processors.statistics.stage import StatisticsSettings
 from processors.statistics.table import Rows
@@ -32,7 +33,6 @@ from schemas.topics import FUSED, STATISTICS, STATISTICS_EVENTS, STATISTICS_ROWS
 log = logging.getLogger("framefuse.statistics")
 TABLE = STATISTICS_ROWS.suffix.removeprefix(f"{STAGE_NAME}-").removesuffix("-changelog")
 SEND_EVERY_S, TELL_EVERY_S = 0.25, 1.0
-_BUFFERED_RECORDS = 64
 _FETCH_BYTES = 1 << 20
 """A partition and request; a record that is larger comes alone."""
 _MESSAGE_BYTES = 8 << 20
@@ -90,7 +90,7 @@ def make_app(kafka: KafkaSettings, client_id: str, called: Names, data_dir: Path
         consumer_max_fetch_size=_FETCH_BYTES,
         producer_acks=-1,
         producer_max_request_size=_MESSAGE_BYTES,
-        stream_buffer_maxsize=_BUFFERED_RECORDS,
+        stream_buffer_maxsize=STREAM_BUFFER_RECORDS,
         table_standby_replicas=0,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -126,8 +126,22 @@ class StatisticsApp:
     """The agents, the table and the timers of one life of the app."""
 
     def __init__(
-        self, app: faust.App, called: Names, settings: StatisticsSettings, schemas: SchemaTopic
+        self,
+        app: faust.App,
+        called: Names,
+        settings: StatisticsSettings,
+        schemas: SchemaTopic,
+        at_work: Callable[[bool], None],
     ) -> None:
+        """Make them; nothing runs yet.
+
+        Args:
+            app: that they are of.
+            called: its topics.
+            settings: of the stage.
+            schemas: of the records that are read.
+            at_work: is told every second whether it does its work.
+        """
         self.app = app
         typed: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
         raw = typed | {"key_serializer": "raw", "value_serializer": "raw"}
@@ -141,6 +155,8 @@ class StatisticsApp:
             forget_after=timedelta(hours=settings.forget_after_h),
         )
         self._refused = Refused()
+        self._at_work = at_work
+        self._figures = Figures(app, app.conf.broker_client_id, frozenset({called.fused, called.events}))
         self._intake = Intake(self._events, self._acknowledge, schemas.book, schemas.refresh)
         app.agent(app.topic(called.fused, **raw), name="read")(self._read)
         app.agent(self._events, name="count")(self._count)
@@ -174,9 +190,11 @@ class StatisticsApp:
             return before
 
     async def _tell(self) -> None:
-        tables: Any = self.app.tables
-        if self.app.rebalancing or tables.recovery.in_recovery:
+        ready = self._figures.at_work()
+        self._at_work(ready)
+        if not ready:
             return
+        await self._figures.look()
         news = self._board.look(self._own_rows(), datetime.now(UTC))
         for statistics in news.statistics:
             await self._statistics.send(key=statistics.stream_id.encode(), value=encode(statistics))

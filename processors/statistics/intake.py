@@ -70,6 +70,8 @@ class Intake:
         if found is not None:
             self._waiting.samples.setdefault(found[0], []).append(found[1])
             metrics.RECORDS.labels(STAGE_NAME, Status.OK).inc()
+            ended = found[1].ended
+            metrics.OUTCOME_LATENCY.observe((ended.fused_at - ended.frame.appended_at).total_seconds())
         if len(self._waiting.messages) >= WAITING_RECORDS:
             await self.send()
 

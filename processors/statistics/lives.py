@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,7 +60,7 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
     schemas = SchemaTopic(run.kafka)
     called = names(run.kafka)
     app = make_app(run.kafka, run.name, called, data_dir)
-    StatisticsApp(app, called, settings, schemas)
+    StatisticsApp(app, called, settings, schemas, partial(_say_ready, run))
     try:
         starting = asyncio.ensure_future(app.start())
         while not run.stop.is_set() and not app.crashed:
@@ -75,6 +76,13 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
         log.info("stopped in %.1f s", time.monotonic() - began_s)
     if app.crashed and not run.stop.is_set():
         raise Retry(f"Faust: {app.crash_reason!r}")
+
+
+def _say_ready(run: StageRun, ready: bool) -> None:  # noqa: FBT001 - called by a callback of one argument
+    if ready:
+        run.ready.set()
+    else:
+        run.ready.clear()
 
 
 def _leave_at_once(*, failed: bool) -> None:

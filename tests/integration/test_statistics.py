@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,6 +20,7 @@ from schemas.statistics import Statistics
 from schemas.topics import FUSED, STATISTICS_EVENTS
 from tests.parts.pipeline import Pipeline, a_pipeline
 from tests.parts.results import a_fused
+from tests.parts.secure_broker import free_port
 
 pytestmark = pytest.mark.broker
 PARTITIONS, STREAMS = 4, 6
@@ -70,6 +72,14 @@ def wait_for(
         time.sleep(0.1)
 
 
+def sample(port: int, name: str) -> float:
+    """What a worker says of itself."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    (value,) = (line.rpartition(" ")[2] for line in lines if line.startswith(name + "{"))
+    return float(value)
+
+
 def frames_of(told: Mapping[str, Statistics]) -> int:
     return sum(one.frames for one in told.values())
 
@@ -80,7 +90,8 @@ def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_coun
     junk = [b"\xff\xfe no record", b"\xc3\x01" + b"\x42" * 8]
     tell(pipeline, [junk[0], *results(0, 19), junk[1]])
     tell(pipeline, junk, STATISTICS_EVENTS.name(pipeline.kafka.prefix))
-    pipeline.start("statistics")
+    port = free_port()
+    pipeline.start("statistics", "--metrics-port", str(port))
     dies = pipeline.start("statistics")
     with StreamStatistics(pipeline.kafka) as streams:
         wait_for(streams, lambda told: frames_of(told) == 80)
@@ -91,6 +102,11 @@ def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_coun
         tell(pipeline, results(60, 79))
         pipeline.start("statistics")
         told = wait_for(streams, lambda told: frames_of(told) >= 320)
+        told = wait_for(streams, lambda told: sample(port, "framefuse_lag_records") == 0)
+        assert sample(port, "framefuse_worker_up") == 1
+        assert 0 < sample(port, "framefuse_assigned_partitions") < 2 * PARTITIONS
+        with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200
     pipeline.stop()
 
     everything = results(0, 79)

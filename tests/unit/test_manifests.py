@@ -24,7 +24,7 @@ from framefuse.runtime.health import FIRST_PORT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-STAGES = ("camera", "depth", "detection", "join", "object-store")
+STAGES = ("camera", "depth", "detection", "join", "object-store", "statistics")
 COMMANDS: dict[str, typer.Typer] = {"run": run.app, "topics": topics.app}
 DASHBOARD = ROOT / "monitoring" / "grafana" / "framefuse.json"
 NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to render with")
@@ -80,6 +80,12 @@ def test_compose_mounts_only_files_that_are_there() -> None:
     ]
     assert mounted
     assert [path for path in mounted if not (ROOT / path).is_file()] == []
+
+
+def test_prometheus_asks_every_stage() -> None:
+    settings = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = settings["scrape_configs"]
+    assert tuple(job["dns_sd_configs"][0]["names"]) == STAGES
 
 
 @pytest.mark.parametrize("arguments", list(our_commands()), ids=shlex.join)
