@@ -23,6 +23,7 @@ BATCH_RECORDS = Histogram(
     ["stage"],
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096),
 )
+BATCH_LIMIT = Gauge("framefuse_batch_limit_records", "Records in a full batch.", ["stage"])
 IN_FLIGHT = Gauge("framefuse_in_flight_records", "Records read and not yet committed.", ["stage", "worker"])
 IN_FLIGHT_LIMIT = Gauge(
     "framefuse_in_flight_limit_records", "At most this many are read ahead.", ["stage", "worker"]
@@ -49,6 +50,11 @@ MODEL = Gauge(
     "framefuse_model_info",
     "1 for a model that runs here, and what it runs on.",
     ["model", "sha256", "provider"],
+)
+PICTURES = Counter(
+    "framefuse_model_pictures_total",
+    "Pictures that went through a model: frames, and what filled up a run of fixed size.",
+    ["model", "kind"],
 )
 
 JOIN_PENDING = Gauge("framefuse_join_pending_halves", "Halves that wait for the other side.", ["worker"])

@@ -51,7 +51,7 @@ class Batcher(Generic[T]):
             (queue for queue in self._queues.values() if queue), key=lambda queue: queue[0].since_s
         )
         for queue in queues:
-            if self._full(queue) or now_s - queue[0].since_s >= self._policy.max_wait_s:
+            if self._full(queue) or now_s >= queue[0].since_s + self._policy.max_wait_s:
                 return self._take(queue)
         return self._take(max(queues, key=len)) if pressed and queues else ()
 

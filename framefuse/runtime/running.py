@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 from prometheus_client import REGISTRY
 
+from framefuse import metrics
 from framefuse.errors import BadInput, Stop
 from framefuse.kafka import Admin, GroupConsumer, TransactionalProducer, group_of
 from framefuse.kafka.schema_topic import SchemaTopic
@@ -165,6 +166,7 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
     schemas = SchemaTopic(kafka)
     open_sink = load_sink("topic" if isinstance(stage.to, Topic) else str(stage.to))
     policy = stage.batch(settings)
+    metrics.BATCH_LIMIT.labels(stage.name).set(policy.max_records)
 
     def begin(name: str, stop: threading.Event) -> Life:
         context = SinkContext(

@@ -1,10 +1,9 @@
 """The depth stage: a frame in, its depth map out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
-from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from processors.depth.stabilising import Stabiliser
 from processors.hub.opening import Runtime, Wish, open_model
 from processors.onnx import OnnxSettings
 from processors.picture_model import Tensor
+from processors.runs import runs_of_one_size
 from schemas.records import Depth, DepthKind, Derived, Frame, Model, Status, Timing
 from schemas.topics import DEPTH, FRAMES
 
@@ -96,13 +96,14 @@ class DepthEstimation:
         Raises:
             ModelFailed: the runtime failed on this batch; one of its records may be the reason.
         """
-        answers: list[Depth | Poison] = []
-        for group in _same_size(batch, self._model.best_batch or len(batch)):
+        outputs: dict[int, tuple[Tensor, float]] = {}
+        most = self._model.best_batch or len(batch)
+        for places in runs_of_one_size([one.input.shape for one in batch], most):
             began = time.perf_counter()
-            outputs = self._model.run(np.concatenate([one.input for one in group]))
-            inference_ms = (time.perf_counter() - began) * 1e3 / len(group)
-            answers += [self._answer(one, out, inference_ms) for one, out in zip(group, outputs, strict=True)]
-        return answers
+            found = self._model.run(np.concatenate([batch[place].input for place in places]))
+            inference_ms = (time.perf_counter() - began) * 1e3 / len(places)
+            outputs |= {place: (output, inference_ms) for place, output in zip(places, found, strict=True)}
+        return [self._answer(one, *outputs[place]) for place, one in enumerate(batch)]
 
     def refused(self, origin: Derived, status: Status, reason: str) -> Depth:
         """The record that says a frame has no depth because it expired or failed."""
@@ -144,16 +145,6 @@ def _stabiliser(settings: DepthSettings, name: str, meaning: Meaning) -> Stabili
     if meaning.kind is DepthKind.METRIC:
         raise ModelUnusable(f"{name} gives {meaning.unit}, which are never changed: leave out --stabilise")
     return Stabiliser()
-
-
-def _same_size(
-    batch: Sequence[Prepared[Frame, Fitted]], most: int
-) -> Iterator[Sequence[Prepared[Frame, Fitted]]]:
-    """Runs of neighbours whose inputs have one size, each at most `most` long; the order stays."""
-    for _, alike in groupby(batch, key=lambda one: one.input.shape):
-        group = list(alike)
-        for start in range(0, len(group), most):
-            yield group[start : start + most]
 
 
 def _batch(settings: DepthSettings) -> BatchPolicy:

@@ -1,9 +1,8 @@
 """The detection stage: a frame in, its objects out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ from processors.detection.settings import DetectionSettings, choose_fitting, war
 from processors.model_files.fetching import fetch_file
 from processors.onnx import OnnxModel
 from processors.picture_model import Tensor
+from processors.runs import runs_of_one_size
 from schemas.records import Box, Derived, Detections, Frame, Model, Object, Status, Timing
 from schemas.topics import DETECTIONS, FRAMES
 
@@ -86,14 +86,15 @@ class Detection:
         Raises:
             ModelFailed: the runtime failed on this batch; one of its records may be the reason.
         """
-        answers: list[Detections | Poison] = []
-        for group in self._runs(batch):
+        outputs: dict[int, tuple[tuple[Tensor, ...], float]] = {}
+        most = 1 if self._metadata.exported_suppression else self._model.best_batch or len(batch)
+        for places in runs_of_one_size([one.input.tensor.shape for one in batch], most):
             began = time.perf_counter()
-            outputs = self._model.run_all(_stacked(group), self._outputs)
-            inference_ms = (time.perf_counter() - began) * 1e3 / len(group)
-            each = zip(group, zip(*outputs, strict=True), strict=True)
-            answers += [self._answer(one, output, inference_ms) for one, output in each]
-        return answers
+            found = self._model.run_all(_stacked([batch[place] for place in places]), self._outputs)
+            inference_ms = (time.perf_counter() - began) * 1e3 / len(places)
+            each = zip(places, zip(*found, strict=True), strict=True)
+            outputs |= {place: (output, inference_ms) for place, output in each}
+        return [self._answer(one, *outputs[place]) for place, one in enumerate(batch)]
 
     def refused(self, origin: Derived, status: Status, reason: str) -> Detections:
         """The record that says a frame has no objects because it expired or failed."""
@@ -101,13 +102,6 @@ class Detection:
 
     def close(self) -> None:
         """Nothing to give back: the model goes with the last reference to it."""
-
-    def _runs(self, batch: Sequence[Prepared[Frame, Fitted]]) -> Iterator[Sequence[Prepared[Frame, Fitted]]]:
-        """Neighbours of one size, as many as the model takes at once."""
-        step = 1 if self._metadata.exported_suppression else self._model.best_batch or len(batch)
-        for _, neighbours in groupby(batch, key=lambda one: one.input.tensor.shape):
-            group = list(neighbours)
-            yield from (group[start : start + step] for start in range(0, len(group), step))
 
     def _answer(
         self, one: Prepared[Frame, Fitted], outputs: Sequence[Tensor], inference_ms: float

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from framefuse import metrics
 from framefuse.errors import ModelFailed, ModelUnusable, Stop
 from processors.announcing import announce
 from processors.model_files.fetching import fetch_file
@@ -83,7 +84,7 @@ class OnnxModel(PictureModel):
         self.output_names = tuple(str(output.name) for output in self._session.get_outputs())
         self._buckets: tuple[int, ...] = (self.input.batch or 1,)
         self._bound = BoundRuns(self._session, _device(opened.provider)) if self._as_on_gpu else None
-        self.output_shapes = tuple(output.shape for output in self.run_all(self._nothing(1)))
+        self.output_shapes = tuple(output.shape for output in self._answers(self._nothing(1)))
 
     def run_all(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
         """The outputs of these names, in this order (None: all, in the order of `output_names`), as `run`.
@@ -94,6 +95,14 @@ class OnnxModel(PictureModel):
         Raises:
             ModelFailed: as `run`.
         """
+        outputs = self._answers(pictures, names)
+        count, in_run = len(pictures), bucket_for(len(pictures), self._buckets)
+        metrics.PICTURES.labels(self.identity.name, "frame").inc(count)
+        metrics.PICTURES.labels(self.identity.name, "filling").inc(in_run - count)
+        return outputs
+
+    def _answers(self, pictures: npt.NDArray[np.float32], names: Sequence[str] | None = None) -> list[Tensor]:
+        """As `run_all`, for whatever reason."""
         count = len(pictures)
         padded = filled(pictures, bucket_for(count, self._buckets))
         feed: dict[str, npt.NDArray[Any]] = {self.input.name: padded.astype(self.input.dtype, copy=False)}
@@ -143,7 +152,7 @@ class OnnxModel(PictureModel):
     def _takes(self, size: int) -> bool:
         """Whether a run of this many pictures gives this many answers."""
         try:
-            found = [output.shape[:1] for output in self.run_all(self._nothing(size))]
+            found = [output.shape[:1] for output in self._answers(self._nothing(size))]
         except ModelFailed as error:
             log.warning("%s takes no batch of %d: %s", self.identity.name, size, error)
             return False

@@ -35,7 +35,7 @@ class OnnxSettings(StageSettings):
     tensorrt_fp16: bool = Field(default=False, description="TensorRT may compute in half precision.")
     threads: int = Field(1, ge=1, description="Threads inside the model, for each thread that calls it.")
     batch_max: int = Field(8, ge=1, description="Most frames in one batch.")
-    batch_wait_ms: float = Field(0.0, ge=0, description="How long a batch waits to be full.")
+    batch_wait_ms: float = Field(0.0, ge=0, description="How long a frame waits for others in its batch.")
     max_pixels: int = Field(PIXEL_LIMIT, ge=1, description="A larger picture is refused from its header.")
     reduced_decode: bool | None = Field(
         None,

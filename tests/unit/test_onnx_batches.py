@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto
+from prometheus_client import REGISTRY
 
 from processors.onnx import OnnxModel
 from processors.onnx.batches import bucket_for, buckets_up_to
@@ -158,3 +159,13 @@ def test_memory_is_kept_for_the_last_shapes_only(tmp_path: Path) -> None:
     for side in range(32, 132):
         assert model.run(grey(0.5, size=(side, 64))).shape == (1, 1, side, 64)
     assert len(bound._idle) == 32
+
+
+def test_what_of_the_runs_are_frames_and_what_is_filling_is_counted(tmp_path: Path) -> None:
+    model = as_on_gpu(a_depth_net(tmp_path / "counted.onnx", batch="batch"))
+    model.run(grey(0.1, 0.2, 0.3, 0.4, 0.5))
+    counted = [
+        REGISTRY.get_sample_value("framefuse_model_pictures_total", {"model": "counted.onnx", "kind": kind})
+        for kind in ("frame", "filling")
+    ]
+    assert counted == [5, 3]
