@@ -100,6 +100,7 @@ def _streams(prefix: str) -> Role:
         (
             _topic(prefix, STREAMS, "Read", "Write"),
             _topic(prefix, STREAM_STATES, "Read"),
+            _topic(prefix, STATISTICS, "Read"),
             _topic(prefix, FRAMES, "Describe"),
             _topic(prefix, SCHEMAS, "Read", "Write"),
             Right(Resource.TRANSACTIONAL_ID, f"{prefix}.streams", ("Write", "Describe")),

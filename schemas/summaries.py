@@ -64,7 +64,7 @@ def decode_summary(value: bytes | None, book: SchemaBook) -> FusedSummary:
     if writer.fingerprint != ours.fingerprint:
         return summary_of(decode(value, Fused, book))
     try:
-        found: Any = _read(body, len(value or b""), *_halves())
+        found: Any = _read(body, len(value or b""), _cuts())
         return cast(FusedSummary, from_plain(FusedSummary)(found))
     except NotARecord:
         raise
@@ -72,8 +72,17 @@ def decode_summary(value: bytes | None, book: SchemaBook) -> FusedSummary:
         raise NotARecord(f"does not follow {writer.name}: {type(error).__name__}: {error}") from error
 
 
-def _read(body: BytesIO, end: int, until_data: Any, after_data: Any) -> dict[str, Any]:  # noqa: ANN401 - parsed schemas
-    found: dict[str, Any] = cast(Any, fastavro.schemaless_reader(body, until_data, None))
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """Our schema of a result, cut before and after the bytes of its map; as fastavro parsed them."""
+
+    until_data: Any
+    rest_of_map: Any
+    after_map: Any
+
+
+def _read(body: BytesIO, end: int, cuts: _Cuts) -> dict[str, Any]:
+    found: dict[str, Any] = cast(Any, fastavro.schemaless_reader(body, cuts.until_data, None))
     depth_map = found["map"]
     if depth_map is not None:
         size = cast(int, fastavro.schemaless_reader(body, _LONG, None))
@@ -81,7 +90,8 @@ def _read(body: BytesIO, end: int, until_data: Any, after_data: Any) -> dict[str
         if not 0 <= size <= rest:
             raise NotARecord(f"a depth map of {size} bytes, where {rest} follow")
         body.seek(size, SEEK_CUR)
-    found |= cast(Any, fastavro.schemaless_reader(body, after_data, None))
+        fastavro.schemaless_reader(body, cuts.rest_of_map, None)
+    found |= cast(Any, fastavro.schemaless_reader(body, cuts.after_map, None))
     if left := end - body.tell():
         raise NotARecord(f"{left} bytes follow the record")
     found["unit"] = "" if depth_map is None else depth_map["unit"]
@@ -89,17 +99,16 @@ def _read(body: BytesIO, end: int, until_data: Any, after_data: Any) -> dict[str
 
 
 @cache
-def _halves() -> tuple[Any, Any]:
-    """Our schema of a result up to the bytes of its map, and what comes after them."""
+def _cuts() -> _Cuts:
     raw = json.loads(schema_of(Fused).text)
     at = next(number for number, part in enumerate(raw["fields"]) if part["name"] == "map")
     (_, depth_map) = raw["fields"][at]["type"]
-    *kept, data = depth_map["fields"]
-    if (data["name"], data["type"]) != ("data", "bytes"):
-        raise ValueError(f"fused.avsc: a map must end with its data, not with {data['name']}")
-    depth_map["fields"] = kept
-    before, after = raw["fields"][: at + 1], raw["fields"][at + 1 :]
-    return (
-        fastavro.parse_schema({**raw, "fields": before}),
-        fastavro.parse_schema({**raw, "fields": after}),
+    names = [part["name"] for part in depth_map["fields"]]
+    data = names.index("data")
+    before, rest = depth_map["fields"][:data], depth_map["fields"][data + 1 :]
+    depth_map["fields"] = before
+    return _Cuts(
+        fastavro.parse_schema({**raw, "fields": raw["fields"][: at + 1]}),
+        fastavro.parse_schema({**depth_map, "fields": rest}),
+        fastavro.parse_schema({**raw, "fields": raw["fields"][at + 1 :]}),
     )

@@ -8,12 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from framefuse.cli.dashboard import duration
+from framefuse.results.stream_statistics import as_plain, stale
 from framefuse.streams.credentials import masked
 from framefuse.streams.declaring import Changes, differences
 from framefuse.streams.reading import Row
 from schemas.records import State, Stream
+from schemas.statistics import Statistics
 
 _STYLES = {State.RUNNING: "green", State.ENDED: "dim"}
+_STREAM_WIDTH = 8
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -49,15 +53,21 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
         console.print("No stream is declared: framefuse streams add ID URL")
         return
     now = datetime.now(UTC)
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("stream", overflow="fold")
+    with_statistics = any(row.statistics for row in rows)
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("stream", overflow="fold", min_width=_STREAM_WIDTH)
     table.add_column("state", no_wrap=True)
-    table.add_column("reported", justify="right", no_wrap=True)
-    table.add_column("frames", justify="right", no_wrap=True)
+    for heading in ("frames", *(("per s", "p95", "last") if with_statistics else ("reported",))):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("source", overflow="fold", ratio=1)
     for row in rows:
-        table.add_row(Text(row.stream_id, "bold"), *_how_it_is(row, now), _source(row))
+        lately = _lately(row.statistics, now) if with_statistics else (_reported(row, now),)
+        table.add_row(Text(row.stream_id, "bold"), *_how_it_is(row), *lately, _source(row))
     console.print(table)
+    since = [row.statistics.updated_at for row in rows if row.statistics and stale(row.statistics, now)]
+    if since:
+        age = _age((now - max(since)).total_seconds())
+        console.print(f"The last statistics are of {age}: framefuse run statistics", style="yellow")
     if any(row.declared and not row.reported for row in rows):
         console.print("What no publisher has reported yet waits for 'framefuse run camera'.", style="dim")
 
@@ -67,12 +77,25 @@ def print_json(rows: Sequence[Row]) -> None:
     print(json.dumps([_as_json(row) for row in rows], indent=2))
 
 
-def _how_it_is(row: Row, now: datetime) -> tuple[Text, str, str]:
+def _how_it_is(row: Row) -> tuple[Text, str]:
     if row.reported is None:
-        return Text("not published", "yellow"), "", ""
+        return Text("not published", "yellow"), ""
     state = row.reported.state
-    text = Text(state.state.value.lower(), _STYLES.get(state.state, "yellow"))
-    return text, _age((now - row.reported.at).total_seconds()), f"{state.published:,}"
+    return Text(state.state.value.lower(), _STYLES.get(state.state, "yellow")), f"{state.published:,}"
+
+
+def _reported(row: Row, now: datetime) -> str:
+    return "" if row.reported is None else _age((now - row.reported.at).total_seconds())
+
+
+def _lately(told: Statistics | None, now: datetime) -> tuple[str, str, str]:
+    """Results a second, their latency, and when the last one was made."""
+    if told is None:
+        return "", "", ""
+    last = _age((now - told.last.fused_at).total_seconds())
+    if stale(told, now):
+        return "–", "–", last
+    return f"{0 if told.quiet else told.frames_per_s:.1f}", duration(told.latency_p95_ms), last
 
 
 def _source(row: Row) -> Text:
@@ -124,4 +147,5 @@ def _as_json(row: Row) -> dict[str, object]:
         "rejected": None if reported is None else reported.state.rejected,
         "last_sequence": None if reported is None else reported.state.last_sequence,
         "ended": None if reported is None else reported.state.ended,
+        "statistics": None if row.statistics is None else as_plain(row.statistics),
     }

@@ -3,6 +3,7 @@
 Reads the compacted topic `statistics`; joins no group and changes nothing.
 """
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -105,9 +106,10 @@ def stale(statistics: Statistics, now: datetime) -> bool:
     return not statistics.quiet and now - statistics.updated_at > STALE_AFTER
 
 
-def as_json(statistics: Statistics) -> str:
-    """One line of JSON: the fields of `Statistics`, times in ISO 8601."""
-    return plain_json(to_dict(statistics))
+def as_plain(statistics: Statistics) -> dict[str, object]:
+    """The fields of `Statistics` as JSON has them, times in ISO 8601."""
+    plain: dict[str, object] = json.loads(plain_json(to_dict(statistics)))
+    return plain
 
 
 def seen_in_words(statistics: Statistics, *, limit: int = 3) -> str:

@@ -1,17 +1,20 @@
 """What is declared beside how it is: rows for whoever shows streams."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from framefuse.errors import Stop
 from framefuse.kafka import Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.publishing.publication import END_OF_SOURCE
+from framefuse.results.stream_statistics import statistics_of_streams
 from framefuse.settings import KafkaSettings
 from framefuse.streams.credentials import masked
 from framefuse.streams.registry import declared_streams
 from schemas.codec import NotARecord, SchemaBook, decode
 from schemas.records import State, Stream, StreamState
+from schemas.statistics import Statistics
 from schemas.topics import STREAM_STATES
 
 
@@ -31,6 +34,8 @@ class Row:
     stream_id: str
     declared: Stream | None
     reported: Reported | None
+    statistics: Statistics | None = None
+    """What comes out of it, where the stage `statistics` tells."""
 
     @property
     def source(self) -> str:
@@ -51,18 +56,31 @@ def rows(settings: KafkaSettings, *, every: bool = False) -> list[Row]:
     """
     book = SchemaTopic(settings, announce=False).book
     declared = {stream_id: found.stream for stream_id, found in declared_streams(settings, book).items()}
-    return merged(declared, reported_states(settings, book), every=every)
+    told = {one.stream_id: one for one in _statistics(settings)}
+    return merged(declared, reported_states(settings, book), told, every=every)
 
 
 def merged(
-    declared: Mapping[str, Stream], reported: Mapping[str, Reported], *, every: bool = False
+    declared: Mapping[str, Stream],
+    reported: Mapping[str, Reported],
+    told: Mapping[str, Statistics] | None = None,
+    *,
+    every: bool = False,
 ) -> list[Row]:
-    """Both sides brought together; see `rows`."""
+    """All sides brought together; see `rows`. Statistics alone make no row."""
     return [
-        Row(stream_id, declared.get(stream_id), reported.get(stream_id))
+        Row(stream_id, declared.get(stream_id), reported.get(stream_id), (told or {}).get(stream_id))
         for stream_id in sorted(declared.keys() | reported.keys())
         if every or stream_id in declared or reported[stream_id].state.state is not State.ENDED
     ]
+
+
+def _statistics(settings: KafkaSettings) -> Sequence[Statistics]:
+    """None where there is no such topic yet, or no right to read it: they are only an addition."""
+    try:
+        return statistics_of_streams(settings)
+    except Stop:
+        return ()
 
 
 def reported_states(settings: KafkaSettings, book: SchemaBook) -> dict[str, Reported]:
