@@ -75,9 +75,17 @@ PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowl
 REJECTED = Counter("framefuse_rejected_total", "Pictures that a publisher refused.", ["reason"])
 DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending.")
 
-CAMERAS = Gauge("framefuse_cameras", "Declared streams that this publisher has, by how they are.", ["state"])
+STREAMS = Gauge(
+    "framefuse_streams",
+    "Streams that this process publishes at this moment, by how their sources are.",
+    ["state"],
+)
+DECLARED = Gauge(
+    "framefuse_declared_streams",
+    "Declared streams that are this publisher's to publish: open, waiting to be opened again, or ended.",
+    ["state"],
+)
 CAMERA_RESTARTS = Counter("framefuse_camera_restarts_total", "Runs of a stream after its first one here.")
 DAMAGED_PACKETS = Counter(
     "framefuse_damaged_packets_total", "Packets of cameras that could not be decoded and were left out."
 )
-STREAMS = Gauge("framefuse_streams", "Streams that this process publishes, by how they are.", ["state"])

@@ -126,6 +126,18 @@ By = Annotated[
         rich_help_panel=_KAFKA,
     ),
 ]
+MetricsHost = Annotated[
+    str, typer.Option(help="Where /metrics listens, with --metrics-port.", rich_help_panel=_KAFKA)
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Serve /metrics, /healthz and /readyz on this port while it publishes; nowhere by default.",
+        rich_help_panel=_KAFKA,
+    ),
+]
 
 
 def publish(
@@ -146,6 +158,8 @@ def publish(
     wait: Wait = False,
     partition: Partition = None,
     partition_by: By = PartitionBy.STREAM,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = None,
     as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -191,7 +205,8 @@ def publish(
     )
     streams = named(open_sources(sources, reading), stream or [])
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
-    code = follow(kafka, streams, options, wait=wait, as_json=as_json)
+    metrics = None if metrics_port is None else (metrics_host, metrics_port)
+    code = follow(kafka, streams, options, wait=wait, as_json=as_json, metrics=metrics)
     if code:
         raise typer.Exit(code)
 

@@ -1,33 +1,30 @@
-"""What `framefuse publish` shows while it publishes, and its last words.
+"""`framefuse publish` from its start to its last words: the sums, on stdout, and the exit status.
 
-Progress and notices go to stderr: a live table in a terminal, plain lines elsewhere. The sums go to stdout.
+What it shows in between is in `publish_screen.py`.
 """
 
 import json
-import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from framefuse.cli.publish_screen import Outcomes, Screen
+from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.publishing.publication import Progress, Publication, PublishOptions
 from framefuse.publishing.sources import Source
 from framefuse.results.awaiting import OutcomeReader
+from framefuse.runtime.health import HealthServer
 from framefuse.settings import KafkaSettings
 from schemas.records import Outcome
 
-INCOMPLETE, INTERRUPTED = 1, 130
+INCOMPLETE = 1
 _TICK_S = 0.1
-_LINE_EVERY_S = 5.0
 _PATIENCE_S = 10.0
 _LAST_WORDS_S = 12.0
-Outcomes = Mapping[str, Counter[Outcome]]
-"""By run id."""
 
 
 def follow(
@@ -37,6 +34,7 @@ def follow(
     *,
     wait: bool,
     as_json: bool,
+    metrics: tuple[str, int] | None = None,
 ) -> int:
     """Publish the streams and show how it goes.
 
@@ -46,6 +44,7 @@ def follow(
         options: how to publish.
         wait: until every frame has an outcome.
         as_json: print the sums as one JSON object a stream.
+        metrics: host and port where /metrics listens, unless nowhere.
 
     Returns:
         The exit status.
@@ -55,9 +54,15 @@ def follow(
     """
     interrupted = False
     with ExitStack() as stack:
-        stack.enter_context(_terminated_like_interrupted())
+        stack.enter_context(terminated_like_interrupted())
         reader = stack.enter_context(OutcomeReader(kafka)) if wait else None
         publication = stack.enter_context(Publication(kafka, streams, options))
+        if metrics is not None:
+            host, port = metrics
+            server = HealthServer(
+                host=host, port=port, healthy=lambda: None, ready=lambda: publication.trouble
+            )
+            stack.callback(server.close)
         screen = stack.enter_context(Screen(Console(stderr=True)))
         try:
             _publish(publication, reader, screen)
@@ -71,7 +76,7 @@ def follow(
         progress = publication.progress()
     outcomes = reader.awaited.outcomes if reader else None
     _sum_up(progress, outcomes, as_json=as_json)
-    return INTERRUPTED if interrupted else exit_status(progress, outcomes)
+    return EXIT_INTERRUPTED if interrupted else exit_status(progress, outcomes)
 
 
 def exit_status(progress: Sequence[Progress], outcomes: Outcomes | None) -> int:
@@ -81,51 +86,6 @@ def exit_status(progress: Sequence[Progress], outcomes: Outcomes | None) -> int:
     if outcomes is None:
         return 0
     return INCOMPLETE if any(_unprocessed(stream, outcomes) for stream in progress) else 0
-
-
-class Screen:
-    """Shows a publication as it goes; a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, transient=True, refresh_per_second=10)
-        self._said: dict[str, str] = {}
-        self._line_at_s = time.monotonic() + _LINE_EVERY_S
-
-    def show(self, publication: Publication, outcomes: Outcomes | None = None) -> None:
-        """Bring it up to date."""
-        for notice in publication.notices():
-            self.say(notice.stream_id, notice.text, style="red" if notice.grave else "dim")
-        progress = publication.progress()
-        for stream in progress:
-            self._say_once(stream.stream_id, "" if stream.ended else stream.waiting_for)
-        if self._console.is_terminal:
-            self._live.update(_table(progress, outcomes or {}))
-        elif time.monotonic() >= self._line_at_s:
-            self._line_at_s = time.monotonic() + _LINE_EVERY_S
-            for stream in progress:
-                if not stream.ended:
-                    self.say(stream.stream_id, f"{stream.sums.published} frames, {_rate(stream):.1f}/s")
-
-    def say(self, subject: str, text: str, *, style: str = "") -> None:
-        """One line that stays."""
-        self._console.print(Text.assemble((subject, "bold"), f": {text}", style=style), soft_wrap=True)
-
-    def __enter__(self) -> "Screen":
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._live.stop()
-
-    def _say_once(self, stream_id: str, reason: str) -> None:
-        # The figures in a reason change; its words are what the user has read.
-        words = "".join(letter for letter in reason if not letter.isdigit())
-        if words and words != self._said.get(stream_id):
-            self.say(stream_id, reason, style="yellow")
-        if words:
-            self._said[stream_id] = words
 
 
 def _publish(publication: Publication, reader: OutcomeReader | None, screen: Screen) -> None:
@@ -146,24 +106,9 @@ def _await(publication: Publication, reader: OutcomeReader, screen: Screen) -> N
         screen.show(publication, reader.awaited.outcomes)
 
 
-def _table(progress: Sequence[Progress], outcomes: Outcomes) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("stream", "frames", "per s", "in flight", "outcomes", ""):
-        table.add_column(heading, justify="left" if heading in ("stream", "") else "right")
-    for stream in progress:
-        table.add_row(
-            stream.stream_id,
-            str(stream.sums.published),
-            f"{_rate(stream):.1f}",
-            str(stream.sums.handed),
-            str(outcomes[stream.run_id].total()) if stream.run_id in outcomes else "",
-            "done" if stream.ended else "waits for the workers" if stream.waiting_for else "",
-        )
-    return table
-
-
 def _sum_up(progress: Sequence[Progress], outcomes: Outcomes | None, *, as_json: bool) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal
     for stream in progress:
         found = None if outcomes is None else _outcomes_of(stream, outcomes)
         if as_json:
@@ -220,13 +165,3 @@ def _unprocessed(stream: Progress, outcomes: Outcomes) -> bool:
 
 def _rate(stream: Progress) -> float:
     return stream.sums.published / stream.elapsed_s if stream.elapsed_s > 0 else 0.0
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -70,7 +70,7 @@ def client_config(settings: KafkaSettings, client_id: str) -> Config:
         "bootstrap.servers": resolve_bootstrap(settings),
         **resolve_security(settings).properties(),
         "client.id": client_id,
-        "error_cb": _on_error,
+        "error_cb": log_error,
         "logger": logging.getLogger("framefuse.librdkafka"),
         "message.max.bytes": MESSAGE_LIMIT_BYTES + (1 << 16),
         "socket.keepalive.enable": True,
@@ -95,7 +95,8 @@ def producer_config(settings: KafkaSettings, client_id: str) -> Config:
 _told_s: dict[int, float] = {}
 
 
-def _on_error(error: ck.KafkaError) -> None:
+def log_error(error: ck.KafkaError) -> None:
+    """Log what a client says of its connections, each kind of error twice a minute at most."""
     # librdkafka reconnects by itself, many times a second, and tells of each try: once in a while is enough.
     now_s = time.monotonic()
     if now_s - _told_s.get(error.code(), -_TELL_INTERVAL_S) >= _TELL_INTERVAL_S:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import confluent_kafka as ck
 
 from framefuse.errors import BadInput, Retry, Stop
-from framefuse.kafka.connection import producer_config
+from framefuse.kafka.connection import log_error, producer_config
 from framefuse.kafka.messages import Delivery, RawError, RawMessage, timestamp_of
 from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
@@ -20,17 +20,28 @@ class BufferFull(Retry):
 class Producer:
     """Sends records; every one is either acknowledged or reported with its error."""
 
-    def __init__(self, settings: KafkaSettings, *, live: bool = False, client_id: str = "framefuse") -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        live: bool = False,
+        client_id: str = "framefuse",
+        on_unreachable: Callable[[], None] | None = None,
+    ) -> None:
         """Connect lazily; the first `send` or `flush` reaches out.
 
         Args:
             settings: where the broker is.
             live: send each record at once instead of waiting 5 ms for company.
             client_id: shown in the broker's logs and metrics.
+            on_unreachable: called from `poll` or `flush` when no broker can be reached any more; the client
+                tries again by itself, and tells of each try.
         """
+        self._on_unreachable = on_unreachable
         config = producer_config(settings, client_id) | {
             "linger.ms": 0 if live else 5,
             "delivery.timeout.ms": 120_000,
+            "error_cb": self._note,
         }
         self._settings = settings
         self._fatal: ck.KafkaError | None = None
@@ -95,6 +106,11 @@ class Producer:
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush and disconnect."""
         self.flush(timeout_s)
+
+    def _note(self, error: ck.KafkaError) -> None:
+        log_error(error)
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and self._on_unreachable is not None:
+            self._on_unreachable()
 
     def _ended(self, error: ck.KafkaError, topic: str) -> Stop:
         """What ended this producer: a right that is missing, or another fatal error."""

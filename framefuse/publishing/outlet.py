@@ -10,7 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 
 from framefuse.errors import BadInput, Retry, Stop
-from framefuse.kafka import Admin, BufferFull, Delivery, GroupOffsets, Producer, group_of
+from framefuse.kafka import (
+    Admin,
+    BufferFull,
+    Delivery,
+    GroupOffsets,
+    Producer,
+    group_of,
+    resolve_bootstrap,
+)
+from framefuse.publishing.answers import Answers
 from framefuse.publishing.decisions import emptiest, partition_of
 from framefuse.publishing.hold_back import DEFAULT_LIMIT, Hold, HoldBack
 from framefuse.settings import KafkaSettings
@@ -25,6 +34,7 @@ _ENDS_EVERY_S = 0.5
 _FIRST_LOOK_S = 10.0
 _POLL_S = 0.1
 _WAIT_S = 0.1
+_AWAY_S = 0.5
 
 
 class PublisherClosed(Stop):
@@ -61,13 +71,23 @@ class Outlet:
         self._ends_at_s = -_ENDS_EVERY_S
         self._trouble: str | None = None
         self._streams_on = [0] * self.partitions
-        self._producer = Producer(settings, live=live, client_id="framefuse-publisher")
+        self._answers, self._where = Answers(), resolve_bootstrap(settings)
+        self._producer = Producer(
+            settings, live=live, client_id="framefuse-publisher", on_unreachable=self._unreachable
+        )
         self._first_look()
         self._threads = [threading.Thread(target=self._serve, name="framefuse-deliveries", daemon=True)]
         if not live and in_flight:
             self._threads.append(threading.Thread(target=self._watch, name="framefuse-lag", daemon=True))
         for thread in self._threads:
             thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the broker, and what to do; None while it answers."""
+        with self._changed:
+            trouble = self._answers.trouble(time.monotonic())
+        return trouble and f"{trouble} at {self._where}: is it up? 'framefuse broker status'"
 
     def place(self, stream_id: str, wanted: int | str | None) -> int:
         """The partition of a new stream.
@@ -138,6 +158,7 @@ class Outlet:
 
         def delivered(delivery: Delivery) -> None:
             with self._changed:
+                self._answers.returned(time.monotonic(), from_broker=delivery.error is None)
                 self._hold_back.acknowledged(partition, delivery.offset if delivery.error is None else None)
                 self._changed.notify_all()
             on_delivery(delivery)
@@ -151,6 +172,7 @@ class Outlet:
                 self._check_open()
                 time.sleep(full.retry_after_s)
             else:
+                self._handed()
                 return
 
     def give_back(self, partition: int) -> None:
@@ -163,6 +185,8 @@ class Outlet:
         """Publish how a stream is."""
 
         def delivered(delivery: Delivery) -> None:
+            with self._changed:
+                self._answers.returned(time.monotonic(), from_broker=delivery.error is None)
             if delivery.error is not None:
                 log.warning("state of stream %s was not published: %s", state.stream_id, delivery.error)
 
@@ -170,6 +194,7 @@ class Outlet:
             self._producer.send(
                 self._states, encode(state), key=state.stream_id.encode(), on_delivery=delivered
             )
+            self._handed()
         except BufferFull:
             log.warning("state of stream %s was not published: the queue is full", state.stream_id)
 
@@ -196,7 +221,8 @@ class Outlet:
             thread.join(timeout_s)
         for group in self._groups.values():
             group.close()
-        self._producer.close(timeout_s)
+        # Who has waited for the frames already waits no longer for a broker that is away.
+        self._producer.close(timeout_s if self.trouble is None else _AWAY_S)
 
     def _serve(self) -> None:
         while not self._closed.is_set():
@@ -229,12 +255,21 @@ class Outlet:
         offsets = {stage: group.committed(self._topic, every) for stage, group in self._groups.items()}
         now_s = time.monotonic()
         with self._changed:
+            self._answers.heard(now_s)
             for partition, end in self._ends.items():
                 committed = {
                     stage: found[partition] for stage, found in offsets.items() if partition in found
                 }
                 self._hold_back.observe(partition, at_s=now_s, end=end, committed=committed)
             self._changed.notify_all()
+
+    def _handed(self) -> None:
+        with self._changed:
+            self._answers.handed(time.monotonic())
+
+    def _unreachable(self) -> None:
+        with self._changed:
+            self._answers.unreachable()
 
     def _advice(self, holds: Sequence[Hold]) -> str | None:
         if self._trouble is not None:

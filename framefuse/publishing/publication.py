@@ -68,6 +68,8 @@ class Progress:
     state: State = State.RUNNING
     why: str = ""
     """Why a camera is not running; else empty."""
+    trouble: str = ""
+    """What is wrong with the broker; else empty."""
 
     @property
     def complete(self) -> bool:
@@ -143,7 +145,13 @@ class Publication:
 
     def progress(self) -> list[Progress]:
         """How each stream stands, in order of the sources."""
-        return [stream.progress() for stream in self._streams]
+        trouble = self.trouble or ""
+        return [stream.progress(trouble) for stream in self._streams]
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the broker, and what to do; None while it answers."""
+        return self._outlet.trouble
 
     def notices(self) -> list[Notice]:
         """What was noticed since the last call, the last 200."""
@@ -231,7 +239,7 @@ class _Stream:
             self._stop.set()
             self.publisher.interrupt()
 
-    def progress(self) -> Progress:
+    def progress(self, trouble: str) -> Progress:
         took_s = self._took_s
         return Progress(
             stream_id=self.publisher.stream_id,
@@ -244,6 +252,7 @@ class _Stream:
             damaged=self._damaged,
             state=self.publisher.state,
             why=self._why,
+            trouble=trouble if took_s is None else "",
         )
 
     def _run(self) -> None:

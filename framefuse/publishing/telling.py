@@ -59,7 +59,7 @@ class StateTeller:
 
     def _count(self, state: State) -> None:
         if self._state not in (None, State.ENDED):
-            STREAMS.labels(self._state).dec()
+            STREAMS.labels(str(self._state).lower()).dec()
         if state is not State.ENDED:
-            STREAMS.labels(state).inc()
+            STREAMS.labels(state.lower()).inc()
         self._state = state

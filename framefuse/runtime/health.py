@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from framefuse.errors import BadInput
+
 log = logging.getLogger("framefuse.health")
 FIRST_PORT = 9464
 _PORTS_TRIED = 50
@@ -29,10 +31,16 @@ class HealthServer:
             ready: whether it takes part already.
 
         Raises:
-            OSError: the port is taken.
+            BadInput: nobody can listen there.
         """
         handler = _handler({"/healthz": healthy, "/readyz": ready})
-        self._server = _bind(host, port, handler)
+        try:
+            self._server = _bind(host, port, handler)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadInput(
+                f"/metrics cannot listen on {host}:{port} ({reason}): choose another --metrics-port"
+            ) from None
         self.address = f"{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()

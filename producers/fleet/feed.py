@@ -24,7 +24,7 @@ log = logging.getLogger("framefuse.camera")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _GOOD_RUN_S = 30.0
 """A run of this length was no failure: the next pause is the first again."""
-WAITING, FINISHED = "waiting", "ended"
+STANDINGS = OPEN, WAITING, ENDED = "open", "waiting", "ended"
 
 
 class Backoff:
@@ -73,12 +73,11 @@ class Feed:
         self._finished, self._closed = finished, False
 
     @property
-    def state(self) -> str:
-        """In a word, for metrics."""
+    def standing(self) -> str:
+        """Whether it is open, waits to be opened again, or is a file that has been published."""
         if self._publication is None:
-            return FINISHED if self._finished else WAITING
-        (progress,) = self._publication.progress()
-        return progress.state.value.lower()
+            return ENDED if self._finished else WAITING
+        return OPEN
 
     @property
     def done(self) -> bool:

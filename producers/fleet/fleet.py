@@ -21,18 +21,17 @@ from framefuse.publishing.sources import SourceOptions
 from framefuse.settings import KafkaSettings
 from framefuse.streams.reading import published_since
 from framefuse.streams.registry import stream_in
-from producers.fleet.feed import WAITING, Feed
+from producers.fleet.feed import STANDINGS, Feed
 from producers.fleet.lease import Lease, clock_s
 from producers.fleet.leased_outlet import LeasedOutlet
 from producers.fleet.roster import Entry, Roster
-from schemas.records import State, Stream
+from schemas.records import Stream
 
 log = logging.getLogger("framefuse.camera")
 LEASE_S = SESSION_TIMEOUT_S - HEARTBEAT_S
 """The broker may have heard of us one heartbeat before we were stopped; so the lease always ends first."""
 _CLOSING_S, _SETTLING_S, _TURN_S = 8.0, 2.0, 1.0
 _STEP_S = 0.02
-_STATES = (*(state.value.lower() for state in State), WAITING)
 
 
 class Stalled(Retry):
@@ -207,6 +206,6 @@ class Fleet:
         return feed.fit_to_show(reason) if feed else reason
 
     def _count(self) -> None:
-        counts = Counter(feed.state for feed in self._feeds.values())
-        for state in _STATES:
-            metrics.CAMERAS.labels(state).set(counts[state])
+        counts = Counter(feed.standing for feed in self._feeds.values())
+        for standing in STANDINGS:
+            metrics.DECLARED.labels(standing).set(counts[standing])

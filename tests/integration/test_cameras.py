@@ -5,12 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from av import VideoFrame
 
 from framefuse.pictures.encoding import encoded
 from framefuse.publishing.sources import Condition, Item, Picture, SourceOptions
@@ -29,9 +26,7 @@ _DEADLINE_S = 30.0
 def launch(tmp_path_factory: pytest.TempPathFactory) -> str:
     if reason := rtsp_server.missing():
         pytest.skip(reason)
-    path = tmp_path_factory.mktemp("camera") / "minute.mp4"
-    _write_video(path)
-    return rtsp_server.h264(path)
+    return rtsp_server.h264(rtsp_server.write_video(tmp_path_factory.mktemp("camera") / "minute.mp4"))
 
 
 def test_pictures_come_over_tcp_and_go_on_when_the_server_is_started_again(launch: str) -> None:
@@ -43,7 +38,7 @@ def test_pictures_come_over_tcp_and_go_on_when_the_server_is_started_again(launc
         server.stop()
         lost = _until(items, _is(State.RECONNECTING))
         assert lost == Condition(State.RECONNECTING, "the camera ended the stream")
-        server.start(launch)
+        server.start()
         _until(items, _is(State.RUNNING))
         again = _until(items, lambda item: isinstance(item, Picture))
         assert isinstance(again, Picture)
@@ -140,14 +135,3 @@ def _until(items: Iterator[Item], wanted: Callable[[Item], bool]) -> Item:
 
 def _hidden(*texts: str) -> None:
     assert not [text for text in texts if _WRONG in text]
-
-
-def _write_video(path: Path) -> None:
-    options = {"g": "15", "bf": "0", "preset": "ultrafast"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=15, options=options)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for number in range(15 * 60):
-            pixels = np.full((120, 160, 3), number % 255, np.uint8)
-            container.mux(stream.encode(VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))

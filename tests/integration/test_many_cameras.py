@@ -65,7 +65,7 @@ class Site:
             return 0
         with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=5) as answer:
             text = answer.read().decode()
-        gauge = re.search(r'^framefuse_cameras\{state="running"\} (\S+)', text, re.MULTILINE)
+        gauge = re.search(r'^framefuse_streams\{state="running"\} (\S+)', text, re.MULTILINE)
         return int(float(gauge[1])) if gauge else 0
 
     def states(self) -> Mapping[str, Reported]:

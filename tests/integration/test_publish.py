@@ -356,11 +356,13 @@ def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
             while publication.progress()[0].sums.published < 50:
                 publication.wait(0.05)
             embedded.stop(data_dir, graceful=False)
-            publication.wait(1.0)
+            while "is it up? 'framefuse broker status'" not in publication.progress()[0].trouble:
+                publication.wait(0.1)
             embedded.start(data_dir, port=running.port)
             assert publication.wait(60.0)
             (progress,) = publication.progress()
         assert progress.complete
+        assert not progress.trouble
         records = frames_of(kafka, 400)["gate"]
         assert [record.value.sequence for record in records] == list(range(400))
     finally:

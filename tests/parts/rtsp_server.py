@@ -3,12 +3,14 @@
 Debian: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi. Tests that ask for one skip where it is not.
 """
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -39,6 +41,23 @@ def h265(video: Path) -> str:
     return f"( filesrc location={video} ! {parts} )"
 
 
+def write_video(path: Path, *, codec: str = "libx264", seconds: int = 60) -> Path:
+    """160×120 at 15 frames a second, a key frame every second; each picture of another grey."""
+    import av  # the Python of the system, which runs the server, has none of these
+    import numpy as np
+
+    options = {"g": "15", "bf": "0", "preset": "ultrafast"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=15, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(15 * seconds):
+            pixels = np.full((120, 160, 3), number % 255, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
 def free_port() -> int:
     """A TCP port that nobody has now."""
     with socket.socket() as found:
@@ -47,29 +66,42 @@ def free_port() -> int:
 
 
 class RtspServer:
-    """Serves one stream at `/cam`; a context manager that can be stopped, frozen and started again."""
+    """Serves cameras; a context manager that can be stopped, frozen and started again."""
 
-    def __init__(self, launch: str, *, port: int | None = None, login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        launch: str | Mapping[str, str],
+        *,
+        port: int | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
         """Start, and wait until it listens.
 
         Args:
-            launch: a pipeline as gst-launch has it, its payloader called `pay0`.
+            launch: a pipeline as gst-launch has it, its payloader called `pay0`, served at `/cam`; or several
+                by path.
             port: a free one unless given.
             login: user and password that clients must give.
         """
         self.port = port or free_port()
+        self._mounts = {"/cam": launch} if isinstance(launch, str) else dict(launch)
         self._login = login
-        self.start(launch)
+        self.start()
 
     @property
     def url(self) -> str:
-        """Where the stream is, without credentials."""
-        return f"rtsp://127.0.0.1:{self.port}/cam"
+        """Where the first stream is, without credentials."""
+        return self.url_of(next(iter(self._mounts)))
 
-    def start(self, launch: str) -> None:
+    def url_of(self, path: str) -> str:
+        """Where the stream of a path is."""
+        return f"rtsp://127.0.0.1:{self.port}{path}"
+
+    def start(self) -> None:
         """Serve, after `stop`."""
+        spec = {"port": self.port, "mounts": self._mounts, "login": self._login}
         self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, __file__, str(self.port), launch, *(self._login or ())],
+            [SYSTEM_PYTHON, __file__, json.dumps(spec)],
             stderr=subprocess.DEVNULL,
             env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
         )
@@ -103,7 +135,7 @@ class RtspServer:
         self.stop()
 
 
-def _serve(port: str, launch: str, login: list[str]) -> None:
+def _serve(port: int, mounts: Mapping[str, str], login: list[str] | None) -> None:
     import gi
 
     gi.require_version("Gst", "1.0")
@@ -114,17 +146,19 @@ def _serve(port: str, launch: str, login: list[str]) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service(port)
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(launch)
+    server.set_service(str(port))
     if login:
         auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         token.set_string("media.factory.role", "user")
         auth.add_digest(login[0], login[1], token)
         server.set_auth(auth)
-        factory.add_role_from_structure(_allowed(Gst))
-    server.get_mount_points().add_factory("/cam", factory)
+    for path, launch in mounts.items():
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(launch)
+        if login:
+            factory.add_role_from_structure(_allowed(Gst))
+        server.get_mount_points().add_factory(path, factory)
     server.attach(None)
     GLib.MainLoop().run()
 
@@ -136,4 +170,4 @@ def _allowed(gst: object) -> object:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2], sys.argv[3:])
+    _serve(**json.loads(sys.argv[1]))
