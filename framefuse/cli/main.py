@@ -16,6 +16,7 @@ from framefuse.cli.demo import demo
 from framefuse.cli.doctor import doctor
 from framefuse.cli.infer import infer
 from framefuse.cli.publish import publish
+from framefuse.cli.title import hide_credentials, shown_arguments
 from framefuse.cli.watch import watch
 
 _DEBUG = "--debug"
@@ -70,7 +71,7 @@ class Root(TyperGroup):
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params.get("debug"):
                 raise
-            raise typer.Exit(ending.end_with(error, " ".join(sys.argv[1:]))) from None
+            raise typer.Exit(ending.end_with(error, " ".join(shown_arguments(sys.argv[1:])))) from None
         return result
 
 
@@ -169,4 +170,5 @@ app.add_typer(dead_letters.app, name="dead-letters")
 
 def main() -> None:
     """Entry point of the program."""
+    hide_credentials(sys.argv)
     app()

@@ -182,10 +182,12 @@ def publish(
     dead letter or lost · 2 cannot begin · 130 Ctrl-C.
     """
     from framefuse.cli.publish_view import follow
+    from framefuse.cli.title import warn_of_literals
     from framefuse.publishing.publication import PublishOptions, named
     from framefuse.publishing.sources import CameraOptions, SourceOptions, open_sources
     from framefuse.settings import KafkaSettings, load
 
+    warn_of_literals(sources)
     reading = SourceOptions(
         fps=fps,
         loop=loop,

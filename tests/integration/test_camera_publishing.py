@@ -76,6 +76,24 @@ def test_declared_cameras_are_published_together(pipeline: Pipeline, launch: str
         pipeline.stop()
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_a_password_on_the_command_line_is_hidden_from_ps_and_warned_of(pipeline: Pipeline) -> None:
+    word = "hunter2-on-argv"
+    process = pipeline.command(
+        "publish", f"rtsp://viewer:{word}@127.0.0.1:{rtsp_server.free_port()}/cam", log="publish"
+    )
+    arguments = Path(f"/proc/{process.pid}/cmdline")
+    until(lambda: b"viewer:***@" in arguments.read_bytes())
+    until(lambda: "connection refused" in pipeline.logs()["publish"])
+    assert word.encode() not in arguments.read_bytes()
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+    said = pipeline.logs()["publish"]
+    assert "literal credential" in said
+    assert "${CAM1_PASSWORD}" in said
+    assert word not in said
+
+
 def metric(port: int, name: str) -> float:
     """0 where nothing listens yet or nobody has counted."""
     try:
