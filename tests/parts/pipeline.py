@@ -80,11 +80,13 @@ class Oracle:
 class Pipeline:
     """Topics, models and processes of one test."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path, *, partitions: int = 4) -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, folder: Path, *, partitions: int = 4, replication: int = 1
+    ) -> None:
         self.kafka = KafkaSettings(bootstrap=bootstrap, prefix=prefix)
         self.folder = folder
         self.oracle = Oracle(bootstrap, prefix)
-        Admin(self.kafka).create_topics(ALL, partitions=partitions)
+        Admin(self.kafka).create_topics(ALL, partitions=partitions, replication=replication)
         SchemaTopic(self.kafka)
         head = np.zeros((6, 2), np.float32)
         head[:, 0] = [32, 16, 20, 10, 0.9, 0]
@@ -178,9 +180,11 @@ class Pipeline:
 
 
 @contextmanager
-def a_pipeline(bootstrap: str, prefix: str, folder: Path, *, partitions: int = 4) -> Iterator[Pipeline]:
+def a_pipeline(
+    bootstrap: str, prefix: str, folder: Path, *, partitions: int = 4, replication: int = 1
+) -> Iterator[Pipeline]:
     """A pipeline that leaves nothing running."""
-    pipeline = Pipeline(bootstrap, prefix, folder, partitions=partitions)
+    pipeline = Pipeline(bootstrap, prefix, folder, partitions=partitions, replication=replication)
     try:
         yield pipeline
     finally:
