@@ -29,7 +29,7 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         acknowledged: dict[Place, str],
         *,
         patience_s: float = 90.0,
-        store: bool = False,
+        store: Path | bool = False,
         note: str = "",
     ) -> Verdict:
         topics = pipeline.oracle
@@ -37,7 +37,8 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         kept = None
         if store:
             pipeline.stop()  # what waits for its file to fill is written now
-            kept = judge(case, acknowledged, stored_rows(pipeline.folder / "results"))
+            results = store if isinstance(store, Path) else pipeline.folder / "results"
+            kept = judge(case, acknowledged, stored_rows(results))
         verdict = judge(case, acknowledged, rows, kept)
         _VERDICTS.append(f"{verdict}{f'; {note}' if note else ''}")
         verdict.assert_kept()

@@ -22,11 +22,8 @@ OpenSink = Callable[[], ObjectStoreSink]
 
 @pytest.fixture
 def environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """What a user sets for an S3 server of their own."""
-    monkeypatch.setenv("AWS_ENDPOINT", s3.endpoint)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret)
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
     return monkeypatch
 
 

@@ -103,6 +103,10 @@ class Pipeline:
         }
         self._processes: list[subprocess.Popen[bytes]] = []
 
+    def set(self, **environment: str) -> None:
+        """More environment for all commands from now on."""
+        self._environment.update(environment)
+
     def use_demo_models(self) -> None:
         """The models that come with framefuse, instead of the tiny ones."""
         for stage in ("DETECTION", "DEPTH"):

@@ -25,6 +25,17 @@ class S3Server:
     access_key: str
     secret: str
     bucket: str
+    folder: Path
+    """Where it keeps the objects of the bucket, each as a file."""
+
+    def environment(self, endpoint: str | None = None) -> dict[str, str]:
+        """What a user sets for an S3 server of their own."""
+        return {
+            "AWS_ENDPOINT": endpoint or self.endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+        }
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +48,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @contextmanager
 def _running_s3(folder: Path) -> Iterator[S3Server]:
     port = _free_port()
-    server = S3Server(f"http://127.0.0.1:{port}", "framefuse", "only-for-tests", "frames")
-    (folder / "buckets" / server.bucket).mkdir(parents=True)
+    bucket = folder / "buckets" / "frames"
+    bucket.mkdir(parents=True)
+    server = S3Server(f"http://127.0.0.1:{port}", "framefuse", "only-for-tests", bucket.name, bucket)
     classpath = ":".join(map(str, jars.resolve(LOCK)))
     flags = ["-Xmx128m", "-XX:+UseSerialGC", f"-Dlogback.configurationFile={_logback(folder)}"]
     command = [str(find_java()), *flags, "-cp", classpath, "org.gaul.s3proxy.Main"]
