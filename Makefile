@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-oracle lint types imports format train lock clean
+.PHONY: help install demo test test-faults soak fuzz test-oracle lint types imports format train lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sh
 
 test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
 	@$(BIN)/pytest $(TESTS)
+
+test-faults: $(BIN)/.dev ## Workers, brokers, networks, stores and clocks fail under the pipeline: half an hour
+	@$(BIN)/pytest -m storm tests/faults
+
+soak: $(BIN)/.dev ## Half an hour at a steady rate, ten minutes without the join, storms: over an hour
+	@$(BIN)/pytest -m soak tests/faults
 
 fuzz: $(BIN)/.dev ## Broken bytes for every decoder, for some minutes
 	@FRAMEFUSE_FUZZ_EXAMPLES=$${FRAMEFUSE_FUZZ_EXAMPLES:-5000} $(BIN)/pytest --timeout 1800 tests/fuzz

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -82,19 +83,24 @@ def test_workers_that_join_and_leave_every_three_seconds(pipeline: Pipeline, ver
     crew = Crew(pipeline, WORKERS)
     crew.start_all()
     with feeding(pipeline) as feeder:
-        until_s = time.monotonic() + 120
-        while time.monotonic() < until_s:
-            for stage in WORKERS:
-                crew.running[Post(stage, 1)].send_signal(signal.SIGTERM)
-            time.sleep(3)
-            for stage in WORKERS:
-                assert crew.running[Post(stage, 1)].wait(30) == 0
-                crew.start(Post(stage, 1))
-            for stage in WORKERS:
-                crew.wait_for(Post(stage, 1))
-            time.sleep(3)
+        join_and_leave(crew, list(WORKERS), seconds=120)
         acknowledged = feeder.stop()
     verdict_on(pipeline, acknowledged, store=True)
+
+
+def join_and_leave(crew: Crew, stages: Sequence[str], *, seconds: float) -> None:
+    """The second worker of these stages comes and goes, for so long."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        for stage in stages:
+            crew.running[Post(stage, 1)].send_signal(signal.SIGTERM)
+        time.sleep(3)
+        for stage in stages:
+            assert crew.running[Post(stage, 1)].wait(30) == 0
+            crew.start(Post(stage, 1))
+        for stage in stages:
+            crew.wait_for(Post(stage, 1))
+        time.sleep(3)
 
 
 def until_fed(feeder: Feeder, count: int, patience_s: float = 60.0) -> None:
