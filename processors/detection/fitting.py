@@ -16,6 +16,8 @@ from processors.detection.letterbox import GREY, Placement, fill, letterbox, pla
 
 Colour = tuple[float, float, float]
 """Red, green, blue; 1 is full."""
+_BLACK: Colour = (0.0, 0.0, 0.0)
+_FULL: Colour = (1.0, 1.0, 1.0)
 
 
 class Resize(StrEnum):
@@ -27,6 +29,31 @@ class Resize(StrEnum):
     """Stretched by OpenCV, each pixel from its four nearest, as Ultralytics does it for RT-DETR."""
     STRETCH_SMOOTH = "stretch-smooth"
     """Stretched with every pixel counted, as torchvision, Pillow and transformers do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The canvas of pictures that keep their aspect without a border, as DETR has it; in pixels."""
+
+    shortest: int
+    """What the shorter side becomes, unless the longer one got longer than `longest`."""
+    longest: int
+    multiple_of: int = 1
+    """Of both sides, which are cut down to it."""
+
+    def canvas(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height for a picture of this size, each 1 or more, as transformers counts them."""
+        short, long = min(width, height), max(width, height)
+        exact: float = self.shortest
+        if long / short * exact > self.longest:
+            exact = self.longest * short / long
+        size = round(exact)
+        # YOLOS computes the longer side of an upright picture even where the shorter one is right already.
+        right = short == size and (self.multiple_of == 1 or height <= width)
+        longer = long if right else int(exact * long / short)
+        sides = (size, longer) if width < height else (longer, size)
+        wide, high = (max(side - side % self.multiple_of, self.multiple_of) for side in sides)
+        return wide, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +69,39 @@ class Fitting:
     """How the pictures of one model are fitted."""
 
     resize: Resize
-    mean: Colour = (0.0, 0.0, 0.0)
+    mean: Colour = _BLACK
     """Subtracted from the colours, which are 0 to 1."""
-    std: Colour = (1.0, 1.0, 1.0)
+    std: Colour = _FULL
     """They are divided by this then."""
+    edges: Edges | None = None
+    """Where the canvas depends on the aspect of a stretched picture."""
 
     def place(self, source: tuple[int, int], canvas: tuple[int, int], *, stride: int | None) -> Placement:
-        """Say where a picture lies; arguments as in `letterbox.place`, stretched pictures have no border."""
+        """Say where a picture lies.
+
+        Arguments as in `letterbox.place`; stretched pictures have no border, and `edges` decide their canvas.
+        """
         if self.resize is Resize.LETTERBOX:
             return place(source, canvas, stride=stride)
+        if self.edges is not None:
+            canvas = self.edges.canvas(*source)
         return fill(source, canvas)
 
     def fit(self, image: Image, placement: Placement) -> npt.NDArray[np.float32]:
         """A picture in its place, 1×3×h×w, RGB."""
         tensor = np.asarray(cv2.dnn.blobFromImage(self._canvas(image, placement), swapRB=True), np.float32)
-        np.divide(tensor, 255, out=tensor)  # not times 1/255: the last digit decides between equal scores
-        if (self.mean, self.std) != ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)):
-            mean, std = (np.array(colour, np.float32)[:, None, None] for colour in (self.mean, self.std))
-            np.divide(np.subtract(tensor, mean, out=tensor), std, out=tensor)
+        if (self.mean, self.std) == (_BLACK, _FULL):
+            # As each of them does it: the last digit decides between equal scores.
+            if self.resize is Resize.STRETCH_SMOOTH:
+                np.multiply(tensor, np.float32(1 / 255), out=tensor)
+            else:
+                np.divide(tensor, 255, out=tensor)
+            return tensor
+        # As torchvision folds the division by 255 into both: the last digit is the same as there.
+        mean, std = (
+            np.array(one, np.float32)[:, None, None] * np.float32(255) for one in (self.mean, self.std)
+        )
+        np.divide(np.subtract(tensor, mean, out=tensor), std, out=tensor)
         return tensor
 
     def _canvas(self, image: Image, placement: Placement) -> Image:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from framefuse.errors import ModelUnusable
 from processors.detection.beside import Beside
-from processors.detection.fitting import Colour, Fitting, Resize
+from processors.detection.fitting import Colour, Edges, Fitting, Resize
+from processors.detection.heads.head import HeadName
 from processors.picture_model import PictureModel
 
 USUAL_STRIDE = 32
@@ -25,6 +26,10 @@ class Metadata:
     """Whether it was exported with `nms=True`: one picture a run then, whatever the shapes say."""
     decoder: str
     """Class of the head, as new files of Ultralytics have it."""
+    head: HeadName | None
+    """In our own words."""
+    max_det: int | None
+    """Most objects that it gives for one picture."""
     fitting: Fitting | None
     """How pictures are fitted."""
 
@@ -34,7 +39,7 @@ class Metadata:
 
 
 def read_metadata(model: PictureModel, beside: Beside) -> Metadata:
-    """Read `task`, `head`, `names`, `stride`, `end2end`, `args`, `resize`, `mean` and `std`.
+    """Read what Ultralytics writes, and what `processors.hub` does: `resize` to `multiple_of`, `max_det`.
 
     Raises:
         ModelUnusable: a value cannot be read, or says that this is no detector of boxes we know.
@@ -47,12 +52,16 @@ def read_metadata(model: PictureModel, beside: Beside) -> Metadata:
     args = model.literal("args")
     inside = isinstance(args, dict) and bool(args.get("nms"))
     native = model.literal("end2end")
+    head = model.metadata.get("head", "")
+    ours = head in tuple(HeadName)
     return Metadata(
         names=_names(model) or beside.names,
-        stride=_stride(model),
+        stride=_whole(model, "stride", 1024) or USUAL_STRIDE,
         end_to_end=True if inside or native else None if native is None else False,
         exported_suppression=inside,
-        decoder=model.metadata.get("head", ""),
+        decoder="" if ours else head,
+        head=HeadName(head) if ours else None,
+        max_det=_whole(model, "max_det", 100_000),
         fitting=_fitting(model) or beside.fitting,
     )
 
@@ -66,7 +75,18 @@ def _fitting(model: PictureModel) -> Fitting | None:
             f"{model.identity.name}: metadata 'resize' is {said!r}, expected {', '.join(Resize)}"
         )
     plain = Fitting(Resize(said))
-    return Fitting(plain.resize, _colour(model, "mean") or plain.mean, _colour(model, "std") or plain.std)
+    mean, std = _colour(model, "mean") or plain.mean, _colour(model, "std") or plain.std
+    return Fitting(plain.resize, mean, std, _edges(model))
+
+
+def _edges(model: PictureModel) -> Edges | None:
+    said = model.literal("edges")
+    if said is None:
+        return None
+    match said:
+        case [int(shortest), int(longest)] if 0 < shortest <= longest:
+            return Edges(shortest, longest, _whole(model, "multiple_of", 1024) or 1)
+    raise ModelUnusable(f"{model.identity.name}: metadata 'edges' is {said}, expected [shortest, longest]")
 
 
 def _colour(model: PictureModel, key: str) -> Colour | None:
@@ -94,12 +114,11 @@ def _names(model: PictureModel) -> Mapping[int, str] | None:
     return {number: str(name) for number, name in names.items()} or None
 
 
-def _stride(model: PictureModel) -> int:
-    stride = model.number("stride")
-    if stride is None:
-        return USUAL_STRIDE
-    if not 1 <= stride <= 1024 or stride % 1:
-        raise ModelUnusable(
-            f"{model.identity.name}: metadata 'stride' is {stride:g}, expected a whole number"
-        )
-    return int(stride)
+def _whole(model: PictureModel, key: str, most: int) -> int | None:
+    """A number from 1 to `most`; None where there is none."""
+    found = model.number(key)
+    if found is None:
+        return None
+    if not 1 <= found <= most or found % 1:
+        raise ModelUnusable(f"{model.identity.name}: metadata {key!r} is {found:g}, expected a whole number")
+    return int(found)

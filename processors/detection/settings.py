@@ -9,6 +9,7 @@ from framefuse.errors import ModelUnusable
 from processors.detection.fitting import Colour, Fitting, Resize
 from processors.detection.heads.head import Head, HeadName
 from processors.detection.metadata import Metadata
+from processors.hub.opening import Runtime
 from processors.onnx import OnnxSettings
 
 log = logging.getLogger("framefuse.detection")
@@ -23,6 +24,9 @@ class DetectionSettings(OnnxSettings):
     """Of the detection stage."""
 
     section: ClassVar[str | None] = "detection"
+    runtime: Runtime | None = Field(
+        None, description="onnx or torch; without it, what the files at the model's address are for."
+    )
     confidence: float | None = Field(
         None, ge=0, le=1, description="Lowest score that counts; without it the model's own, else 0.25."
     )
@@ -66,6 +70,7 @@ def choose_fitting(asked: DetectionSettings, name: str, head: Head, said: Fittin
         asked.resize or usual.resize,
         usual.mean if asked.mean is None else _colour(asked.mean),
         usual.std if asked.std is None else _colour(asked.std),
+        usual.edges,
     )
 
 

@@ -10,16 +10,15 @@ import numpy.typing as npt
 from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
-from processors.detection.beside import Beside, read_beside
 from processors.detection.decode import Candidates, suppress
 from processors.detection.fitting import Fitted
 from processors.detection.heads.choice import Evidence, choose_head
 from processors.detection.heads.head import Output
 from processors.detection.letterbox import Placement
 from processors.detection.metadata import read_metadata
+from processors.detection.opening import open_detector
 from processors.detection.settings import DetectionSettings, choose_fitting, warn_of_settings
-from processors.model_files.fetching import fetch_file
-from processors.onnx import OnnxModel
+from processors.hub.opening import Wish
 from processors.picture_model import Tensor
 from processors.runs import runs_of_one_size
 from schemas.records import Box, Derived, Detections, Frame, Model, Object, Status, Timing
@@ -35,23 +34,18 @@ class Detection:
         """Open the model.
 
         Raises:
-            ModelUnusable: the file is missing, not ONNX, or not a detector with exactly one head we know.
+            BadInput: the address has models for both runtimes and `runtime` does not choose.
+            ModelUnusable: it is missing, broken, or not a detector with exactly one head we know.
             ProviderUnavailable: the provider is not really active.
         """
         address = settings.model or str(files("processors.models") / DEMO_MODEL)
-        found = fetch_file(address, settings.fetching)
-        beside = read_beside(found.path) if found.has_settings else Beside()
-        self._model = OnnxModel(
-            found,
-            settings.provider,
-            threads=settings.threads,
-            size=beside.size,
-            tuning=settings.tuning,
-        )
+        wish = Wish(settings.runtime, settings.provider, settings.threads, settings.tuning)
+        self._model, beside = open_detector(address, wish, settings.fetching)
         self._settings = settings
         self._metadata = read_metadata(self._model, beside)
-        choice = choose_head(self._evidence(), settings.head)
+        choice = choose_head(self._evidence(), settings.head or self._metadata.head)
         self._head, self._outputs = choice.head, choice.outputs
+        self._most = self._metadata.max_det or choice.rows
         name, said = self._model.identity.name, self._metadata
         self._fitting = choose_fitting(settings, name, self._head, said.fitting)
         warn_of_settings(settings, name, self._head, said)
@@ -123,7 +117,7 @@ class Detection:
         )
 
     def _kept(self, found: Candidates) -> Candidates:
-        most = self._settings.max_det
+        most = min(self._settings.max_det, self._most)
         if not self._head.overlapping:
             return found.take(slice(most))
         return suppress(found, iou=self._iou, max_det=most, iou_any_label=self._iou_any_label)

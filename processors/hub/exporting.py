@@ -33,12 +33,14 @@ def export(source: str, to: Path, options: FetchOptions | None = None) -> Path:
 
     Raises:
         BadInput: the name of `to` does not end with .onnx.
-        ModelUnusable: torch is not installed, the model is none of ours, or `to` cannot be written.
+        ModelUnusable: torch is not installed, the model is not exported, or `to` cannot be written.
     """
     if to.suffix != ".onnx":
         raise BadInput(f"{to} is no name for an ONNX file: let it end with .onnx")
     folder = read_folder(fetch_folder(source, options))
     family = family_of(folder)
+    if not family.exported:
+        raise ModelUnusable(f"{folder.name} is a {family.model_type}, which is not exported: run it on torch")
     about = {**family.describe(folder), "source": folder.name, "source_sha256": folder.sha256}
     torch_for(folder)
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")

@@ -32,13 +32,15 @@ class Family:
     """Height and width are free, in multiples of this; None: always those of `imgsz`."""
     unused_weights: tuple[str, ...] = ()
     """Ends of names of weights that may be missing, as they are for training only."""
+    exported: bool = True
+    """Whether it can be written as an ONNX file."""
 
 
 def families() -> Mapping[str, Family]:
     """All of them by `model_type`."""
-    from processors.hub import depth_anything
+    from processors.hub import depth_anything, detectors
 
-    known = (depth_anything.FAMILY,)
+    known = (depth_anything.FAMILY, *detectors.families())
     return {family.model_type: family for family in known}
 
 

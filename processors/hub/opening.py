@@ -47,14 +47,20 @@ def open_model(address: str, wish: Wish, options: FetchOptions | None = None) ->
         ModelUnusable: there is no such model, or it cannot be opened.
         ProviderUnavailable: the provider is not there.
     """
-    runtime = wish.runtime or _runtime_of(address, options)
+    runtime = wish.runtime or runtime_of(address, options)
     if runtime is Runtime.TORCH:
         return TorchModel(read_folder(fetch_folder(address, options)), wish.provider, threads=wish.threads)
     found = fetch_file(address, options)
     return OnnxModel(found, wish.provider, threads=wish.threads, tuning=wish.tuning)
 
 
-def _runtime_of(address: str, options: FetchOptions | None) -> Runtime:
+def runtime_of(address: str, options: FetchOptions | None = None) -> Runtime:
+    """Which runtime the files at an address are for.
+
+    Raises:
+        BadInput: there are files for both.
+        ModelUnusable: there is no such model.
+    """
     if address.partition("#")[0].endswith(".onnx"):
         return Runtime.ONNX
     names = names_at(address, options)

@@ -54,6 +54,8 @@ class Choice:
 
     head: Head
     outputs: tuple[str, ...]
+    rows: int
+    """Boxes the model gives for one picture, and so the most objects, where nothing says another number."""
 
 
 def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
@@ -66,7 +68,7 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         head = next(head for head in HEADS if head.name == asked)
         layout = _fit(head, seen)
         if layout is not None:
-            return Choice(head, layout.outputs)
+            return Choice(head, layout.outputs, layout.rows)
         raise ModelUnusable(f"{seen.name} gives {seen.found}: --head {head.name} expects {head.gives}")
     if _has_no_classes(seen):
         raise ModelUnusable(
@@ -89,7 +91,7 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         raise ModelUnusable(
             f"{seen.name} gives {seen.found}, and its metadata does not tell what that is: say {names}"
         )
-    return Choice(head, layout.outputs)
+    return Choice(head, layout.outputs, layout.rows)
 
 
 def _fit(head: Head, seen: Evidence) -> Layout | None:

@@ -17,7 +17,7 @@ from processors.picture_model import Tensor
 
 
 def each_class(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:
-    """The N best pairs of box and class, those above `confidence`, best first.
+    """Pairs of box and class above `confidence`, best first: up to N times the classes, see `Layout.rows`.
 
     Args:
         outputs: logits N×classes and boxes N×4.
@@ -32,8 +32,7 @@ def each_class(outputs: Sequence[Tensor], confidence: float) -> Candidates | Non
     with np.errstate(over="ignore"):  # a logit of -100 is a score of 0
         scores = np.float32(1) / (np.float32(1) + np.exp(-logits))
     rows, classes = np.nonzero(scores > confidence)
-    found = Candidates(_corners(boxes)[rows], scores[rows, classes], classes.astype(np.int32))
-    return found.best_first().take(slice(len(logits)))
+    return Candidates(_corners(boxes)[rows], scores[rows, classes], classes.astype(np.int32)).best_first()
 
 
 def one_class(outputs: Sequence[Tensor], confidence: float) -> Candidates | None:
