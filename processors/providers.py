@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from framefuse.errors import ModelUnusable, ProviderUnavailable, Stop
-from processors.overhearing import Overheard, reason_in
+from framefuse.errors import ProviderUnavailable, Stop
+from processors.overhearing import Overheard, mends_for, reason_in
+from processors.runtime_packages import INSTALL_GPU, both_installed, onnxruntime_packages, runtime
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("framefuse.onnx")
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-PACKAGES = ("onnxruntime", "onnxruntime-gpu")
-INSTALL_GPU = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
-INSTALL_CPU = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime"
 
 _ERRORS_ONLY = 3
 
@@ -72,36 +69,6 @@ class Opened:
     """Why this one, for the log."""
 
 
-def onnxruntime_packages() -> dict[str, str]:
-    """Version by name of the installed packages of ONNX Runtime; two are one too many."""
-    found = {}
-    for name in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def runtime() -> Any:  # noqa: ANN401 - the module, which has no types
-    """The module `onnxruntime`.
-
-    Raises:
-        ModelUnusable: it is not installed, or broken.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        both = onnxruntime_packages()
-        if len(both) > 1:
-            raise ModelUnusable(f"{_both(both)} ({error}): {INSTALL_GPU}") from error
-        raise ModelUnusable(
-            f"no ONNX Runtime that works is installed ({error}): {INSTALL_CPU}, "
-            "or onnxruntime-gpu for NVIDIA's"
-        ) from error
-    if not hasattr(onnxruntime, "InferenceSession"):  # what `pip uninstall` of one of two leaves
-        raise ModelUnusable(f"onnxruntime is broken, a part of it was uninstalled: {INSTALL_CPU}")
-    return onnxruntime
-
-
 def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
     """A session on what was asked for.
 
@@ -138,7 +105,8 @@ def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
         if asked is Provider.AUTO:
             return on_cpu
         raise ProviderUnavailable(
-            f"provider {asked} was asked for and is not active: {reason}; mend that, or choose --provider cpu"
+            f"provider {asked} was asked for and is not active: {reason}: "
+            f"{mends_for(reason)}or choose --provider cpu"
         ) from error
 
 
@@ -150,9 +118,10 @@ def check_packages(asked: Provider, packages: Mapping[str, str], available: Sequ
     """
     wants_gpu = asked in (Provider.CUDA, Provider.TENSORRT)
     if len(packages) > 1:
+        trouble = f"{both_installed(packages)}: {INSTALL_GPU}"
         if wants_gpu:
-            raise ProviderUnavailable(f"provider {asked} was asked for, and {_both(packages)}: {INSTALL_GPU}")
-        log.warning("%s: %s", _both(packages), INSTALL_GPU)
+            raise ProviderUnavailable(f"provider {asked} was asked for, and {trouble}")
+        log.warning(trouble)
     if wants_gpu and _ORDER[asked][0] not in available:
         names = " and ".join(f"{name} {number}" for name, number in packages.items()) or "this onnxruntime"
         raise ProviderUnavailable(
@@ -215,8 +184,3 @@ def _preload() -> None:
             ort.preload_dlls()
     with suppress(Exception):
         import_module("tensorrt_libs")
-
-
-def _both(packages: Mapping[str, str]) -> str:
-    names = " and ".join(f"{name} {number}" for name, number in packages.items())
-    return f"{names} are both installed and overwrite each other's files"

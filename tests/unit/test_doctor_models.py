@@ -11,9 +11,9 @@ import pytest
 
 from framefuse.doctor.findings import Finding, Scene, Status
 from framefuse.settings import KafkaSettings
-from processors import checks
+from processors import checks, runtime_packages
 from processors.depth.stage import DEMO_MODEL as DEMO_DEPTH
-from processors.providers import runtime
+from processors.runtime_packages import runtime
 from tests.unit.models import a_depth_net, a_detector
 
 SCENE = Scene(KafkaSettings(bootstrap=None), None)
@@ -42,7 +42,7 @@ def test_two_packages_of_the_runtime_are_one_too_many(
 
     assert found.status is Status.PROBLEM
     assert "onnxruntime and onnxruntime-gpu are both installed" in found.found
-    assert found.mend.startswith("pip uninstall -y onnxruntime onnxruntime-gpu && pip install ")
+    assert found.mend == runtime_packages.INSTALL_GPU
     shutil.rmtree(tmp_path / "onnxruntime_gpu-1.31.1.dist-info")
     assert checks.look_at_runtime(SCENE)[0].status is Status.OK
 
@@ -56,7 +56,7 @@ def test_no_runtime_at_all_and_half_of_one_are_told_with_what_installs_it(
     (found,) = checks.look_at_runtime(SCENE)
 
     assert found.status is Status.PROBLEM
-    assert found.mend == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime"
+    assert found.mend == runtime_packages.INSTALL_CPU
     assert not found.found.endswith("pip")
 
 

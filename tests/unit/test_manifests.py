@@ -24,16 +24,17 @@ from framefuse.runtime.health import FIRST_PORT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+COMPOSE_GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text(encoding="utf-8"))
 STAGES = ("camera", "depth", "detection", "join", "object-store", "statistics")
 COMMANDS: dict[str, typer.Typer] = {"run": run.app, "topics": topics.app}
 DASHBOARD = ROOT / "monitoring" / "grafana" / "framefuse.json"
 NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl to render with")
 
 
-def manifests() -> list[dict[str, Any]]:
+def manifests(folder: Path = ROOT / "k8s") -> list[dict[str, Any]]:
     """What `kubectl apply -k k8s` would send."""
     rendered = subprocess.run(
-        ["kubectl", "kustomize", str(ROOT / "k8s")], capture_output=True, text=True, check=True
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True
     )
     return [document for document in yaml.safe_load_all(rendered.stdout) if document]
 
@@ -59,9 +60,18 @@ def expressions() -> Iterator[str]:
     yield from (target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
 
 
-def test_the_compose_file_follows_the_compose_specification() -> None:
+@pytest.mark.parametrize("content", [COMPOSE, COMPOSE_GPU], ids=["plain", "gpu"])
+def test_the_compose_files_follow_the_compose_specification(content: dict[str, Any]) -> None:
     vendored = files("check_jsonschema.builtin_schemas") / "vendor" / "compose-spec.json"
-    jsonschema.Draft7Validator(json.loads(vendored.read_text(encoding="utf-8"))).validate(COMPOSE)
+    jsonschema.Draft7Validator(json.loads(vendored.read_text(encoding="utf-8"))).validate(content)
+
+
+def test_compose_on_a_gpu_changes_only_stages_with_a_model_and_never_falls_back() -> None:
+    assert sorted(COMPOSE_GPU["services"]) == ["depth", "detection"]
+    for stage, service in COMPOSE_GPU["services"].items():
+        assert stage in COMPOSE["services"]
+        assert service["build"]["args"] == {"ACCELERATOR": "gpu"}
+        assert service["environment"][f"FRAMEFUSE_{stage.upper()}_PROVIDER"] == "cuda"
 
 
 def test_compose_starts_every_stage_after_the_topics() -> None:
@@ -118,6 +128,26 @@ def test_every_stage_is_a_deployment_with_probes_a_budget_and_a_name_of_its_own(
         (instance,) = worker["env"]
         assert instance["name"] == "FRAMEFUSE_INSTANCE"
         assert instance["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+@NEEDS_KUBECTL
+def test_with_its_patch_taken_in_models_get_a_gpu_each_and_other_stages_none(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ROOT / "k8s", tmp_path / "k8s"))
+    settings = folder / "kustomization.yaml"
+    text = settings.read_text(encoding="utf-8")
+    assert text.count("# - path: gpu.yaml") == 1
+    settings.write_text(re.sub(r"(?m)^  # (- path: gpu|  target)", r"  \1", text), encoding="utf-8")
+    with_gpu = []
+    for manifest in manifests(folder):
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+        if manifest["kind"] == "Deployment":
+            name, (worker,) = manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]["containers"]
+            if "nvidia.com/gpu" in worker["resources"].get("limits", {}):
+                with_gpu.append(name)
+                assert worker["image"] == "registry.example/framefuse-gpu:0.1.0"
+                assert {"name": f"FRAMEFUSE_{name.upper()}_PROVIDER", "value": "cuda"} in worker["env"]
+                assert worker["args"][:2] == ["run", name]
+    assert sorted(with_gpu) == ["depth", "detection"]
 
 
 def test_alerts_and_dashboard_ask_only_for_metrics_that_exist() -> None:

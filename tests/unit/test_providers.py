@@ -1,16 +1,19 @@
 """Asked for and not there is a failed start; what is chosen is said. All of it without a GPU."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
-from framefuse.errors import BadInput, ProviderUnavailable
+from framefuse.errors import BadInput, ModelUnusable, ProviderUnavailable
 from framefuse.settings import load
+from processors import runtime_packages
 from processors.onnx import OnnxModel, OnnxSettings
 from processors.onnx.tuning import Tuning, tensorrt_options
-from processors.overhearing import reason_in
+from processors.overhearing import mends_for, reason_in
 from processors.providers import CPU, CUDA, TENSORRT, Provider, check_packages, shares
 from tests.unit.models import a_depth_net
 
@@ -106,3 +109,39 @@ def test_a_folder_for_engines_that_cannot_be_made_is_named(tmp_path: Path) -> No
 def test_an_unknown_provider_is_refused_before_anything_starts() -> None:
     with pytest.raises(BadInput, match="provider: Input should be 'auto', 'cpu', 'cuda' or 'tensorrt'"):
         load(OnnxSettings, provider="rocm")
+
+
+def test_what_is_missing_is_told_with_what_brings_it() -> None:
+    assert "onnxruntime-gpu[cuda,cudnn]" in mends_for("libcublasLt.so.13: cannot open shared object file")
+    assert "tensorrt-cu13<11" in mends_for("libnvinfer.so.10: cannot open shared object file")
+    no_driver = (
+        "libcuda.so.1: cannot open shared object file; this machine has no NVIDIA driver (libcuda.so.1)"
+    )
+    assert mends_for(no_driver) == "install NVIDIA's driver, or give this container the GPU; "
+    assert mends_for("something else") == ""
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({}, r"^no ONNX Runtime is installed: .*pip install onnxruntime, or for an NVIDIA GPU"),
+        (
+            {"onnxruntime": "1.32.0"},
+            r"^onnxruntime does not load \(.*\): .*uninstall -y .*install onnxruntime$",
+        ),
+        (BOTH, r"are both installed and overwrite each other's files \(.*\): .*uninstall"),
+    ],
+)
+def test_a_runtime_that_is_not_there_or_broken_is_told_with_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, installed: dict[str, str], expected: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(runtime_packages, "onnxruntime_packages", lambda: installed)
+    with pytest.raises(ModelUnusable, match=expected):
+        runtime_packages.runtime()
+
+
+def test_stages_show_their_help_and_settings_without_any_runtime() -> None:
+    imported = "import sys; sys.modules['onnxruntime'] = None; import processors.{0}.stage"
+    for stage in ("detection", "depth"):
+        subprocess.run([sys.executable, "-c", imported.format(stage)], check=True, timeout=60)
