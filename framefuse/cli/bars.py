@@ -1,6 +1,5 @@
 """What commands show while something takes longer than a second: on stderr, in a terminal, never in CI."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,12 +7,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from framefuse.terminal import watched
+
 _SHOWN_AFTER_S = 0.6
-
-
-def wanted(console: Console) -> bool:
-    """Whether somebody looks: a terminal, and not the log of a build (which may pretend to be one)."""
-    return console.is_terminal and not os.environ.get("CI")
 
 
 @contextmanager
@@ -24,7 +20,7 @@ def reading_bar(what: str, *, more_than: int) -> Iterator[Callable[[int, int], N
     """
     columns = (TextColumn(f"reading {what}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not wanted(console)) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not watched(console)) as bar:
         task = bar.add_task(what, total=None, visible=False)
 
         def show(done: int, total: int) -> None:
@@ -38,7 +34,7 @@ def waiting_for(doing: str, *, quiet: bool = False) -> Iterator[Callable[[str], 
     """A spinner that appears after a moment; gives what to call with the name of what is waited for."""
     console = Console(stderr=True)
     began_s = time.monotonic()
-    if quiet or not wanted(console):
+    if quiet or not watched(console):
         yield lambda what: None
         return
     with _LateSpinner(console, doing, began_s) as spinner:

@@ -5,18 +5,13 @@ Only speaks with the user; starting and stopping is `framefuse.broker`, imported
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framefuse.errors import Stop
-
 if TYPE_CHECKING:
     from framefuse.broker.home import RunningBroker
-    from framefuse.broker.jars import Progress
 
 _HELP = """A real Apache Kafka on this machine, without Docker: loopback only, for one person.
 
@@ -68,13 +63,14 @@ def up(*, port: Port = None, data: Data = None) -> None:
         framefuse broker up --port 19092 --data ./kafka
     """
     from framefuse import broker
+    from framefuse.cli.bars import waiting_for
 
-    with _told_in_one_line():
-        found = broker.status(data)
-        started_s = time.monotonic()
-        with _download_bar() as progress:
-            running = broker.start(data, port=port, progress=progress)
-        took_s = time.monotonic() - started_s
+    found = broker.status(data)
+    started_s = time.monotonic()
+    with waiting_for("starting") as told:
+        told("Kafka")
+        running = broker.start(data, port=port, progress=lambda done, total: told(_fetching(done, total)))
+    took_s = time.monotonic() - started_s
     already = found is not None and found.pid == running.pid
     how = "already runs" if already else f"ready after {took_s:.1f} s"
     typer.echo(f"Kafka {running.version} at {running.bootstrap}: {how} (pid {running.pid})")
@@ -90,8 +86,10 @@ def down(*, data: Data = None) -> None:
         framefuse broker down
     """
     from framefuse import broker
+    from framefuse.cli.bars import waiting_for
 
-    with _told_in_one_line():
+    with waiting_for("stopping") as told:
+        told("Kafka")
         stopped = broker.stop(data)
     typer.echo("stopped" if stopped else "no broker was running")
 
@@ -128,28 +126,8 @@ def _as_json(running: "RunningBroker | None", *, answering: bool) -> str:
     return json.dumps({"running": True, "answers": answering, **json.loads(running.to_json())})
 
 
-@contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """A Stop ends the command with its message on stderr and exit status 1, without a traceback."""
-    try:
-        yield
-    except Stop as error:
-        typer.secho(str(error), fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from None
-
-
-@contextmanager
-def _download_bar() -> "Iterator[Progress]":
-    """A bar that appears with the first byte, on stderr, and only in a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("fetching Kafka"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("jars", total=None, visible=False)
-
-        def show(done_bytes: int, total_bytes: int) -> None:
-            bar.update(task, completed=done_bytes, total=total_bytes, visible=done_bytes < total_bytes)
-
-        yield show
+def _fetching(done_bytes: int, total_bytes: int) -> str:
+    """What the start waits for; most of the first one is the fetching of jars."""
+    if done_bytes >= total_bytes:
+        return "Kafka"
+    return f"Kafka: fetching its jars, {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB"

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.errors import BadInput
 
 if TYPE_CHECKING:
-    from framefuse.cli.dead_letters_view import ReplayBar
+    from framefuse.cli.dead_letters_view import ReplayBar, Replayed
     from framefuse.dead_letters.cases import Case, Selection
     from framefuse.dead_letters.replaying import Outcomes, Replay
     from framefuse.settings import KafkaSettings
@@ -141,6 +140,7 @@ def replay(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every frame has an outcome.")] = False,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -151,38 +151,38 @@ def replay(
 
     [cyan]framefuse dead-letters replay --stage detection --since 2h --dry-run[/cyan]
 
-    [cyan]framefuse dead-letters replay --offset 57-90 --yes --wait[/cyan]
+    [cyan]framefuse dead-letters replay --offset 57-90 --yes --wait --json | jq .outcomes[/cyan]
 
     Exit status: 0 all sent · 1 something was not, or with --wait is a dead letter again or lost · 2 cannot
     begin · 130 Ctrl-C.
     """
-    from framefuse.cli.dead_letters_view import show_plan
+    from framefuse.cli.dead_letters_view import Replayed, replayed_as_dict, show_plan
 
-    kafka, console = _kafka(bootstrap, prefix), Console(highlight=False)
+    kafka, console = _kafka(bootstrap, prefix), Console(highlight=False, stderr=as_json)
     with terminated_like_interrupted():
         cases = _select(kafka, _selection(stage, error, since, topic, offset), everything=everything)
         sendable = [case for case in cases if case.last.frame is not None]
         show_plan(console, cases, sendable)
         if dry_run and sendable:
             console.print("Nothing was sent: that was a dry run.")
-        if dry_run or not sendable:
-            raise typer.Exit(0 if len(sendable) == len(cases) else EXIT_IN_PART)
-        if not yes and len(sendable) > _ASK_ABOVE:
+        sends = bool(sendable) and not dry_run
+        if sends and not yes and len(sendable) > _ASK_ABOVE:
             _ask(len(sendable))
         try:
-            complete = _send(kafka, console, sendable, wait=wait)
+            done = _send(kafka, console, sendable, wait=wait) if sends else Replayed()
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    if not complete or len(sendable) < len(cases):
+    if as_json:
+        print(json.dumps(replayed_as_dict(cases, done, dry_run=dry_run)))
+    if (sends and not done.complete_for(sendable)) or len(sendable) < len(cases):
         raise typer.Exit(EXIT_IN_PART)
 
 
-def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, wait: bool) -> bool:
-    """Send them; whether all are in the topic and, where asked, became results."""
-    from framefuse.cli.dead_letters_view import ReplayBar, show_sums
+def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, wait: bool) -> "Replayed":
+    """Send them; what became of them."""
+    from framefuse.cli.dead_letters_view import ReplayBar, Replayed, show_sums
     from framefuse.dead_letters.reading import DeadLetterTopic
     from framefuse.dead_letters.replaying import Outcomes, Replay
-    from schemas.records import Outcome
 
     attempts = {case.last.id: case.next_attempt for case in cases}
     with ExitStack() as stack:
@@ -196,9 +196,9 @@ def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, 
         replay.finish()
         if outcomes is not None:
             _await(outcomes, replay, bar)
-    ended = outcomes.of(replay.places) if outcomes else Counter[Outcome]()
-    show_sums(console, replay, ended)
-    return len(replay.places) == len(cases) and not ended[Outcome.DEAD_LETTER] + ended[Outcome.LOST]
+    done = Replayed(len(replay.places), replay.refused, outcomes.of(replay.places) if outcomes else None)
+    show_sums(console, done)
+    return done
 
 
 def _await(outcomes: "Outcomes", replay: "Replay", bar: "ReplayBar") -> None:

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from framefuse.dead_letters.cases import Case, Letter
-from framefuse.dead_letters.replaying import Replay
+from framefuse.terminal import watched
 from schemas.records import DeadLetter, Frame, Outcome
 
 _HEX_BYTES = 64
@@ -82,13 +83,46 @@ def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case])
         console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(obstacle or '')}")
 
 
-def show_sums(console: Console, replay: Replay, ended: Mapping[Outcome, int]) -> None:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a replay."""
+
+    sent: int = 0
+    """Frames that are in the topic again."""
+    refused: Sequence[str] = ()
+    """What the broker said of the others."""
+    outcomes: Mapping[Outcome, int] | None = None
+    """Of those that were sent, where they were waited for."""
+
+    def complete_for(self, cases: Sequence[Case]) -> bool:
+        """Whether all are in the topic and, where they were waited for, became results."""
+        ended = self.outcomes or {}
+        return self.sent == len(cases) and not ended.get(Outcome.DEAD_LETTER, 0) + ended.get(Outcome.LOST, 0)
+
+
+def show_sums(console: Console, done: Replayed) -> None:
     """The last words of a replay."""
-    console.print(f"{len(replay.places):,} frames sent again.")
-    for reason, count in Counter(replay.refused).items():
+    console.print(f"{done.sent:,} frames sent again.")
+    for reason, count in Counter(done.refused).items():
         console.print(f"[red]{count:,} refused by the broker:[/red] {escape(reason)}")
-    if ended:
-        console.print(_outcomes_in_words(ended))
+    if done.outcomes:
+        console.print(_outcomes_in_words(done.outcomes))
+
+
+def replayed_as_dict(cases: Sequence[Case], done: Replayed, *, dry_run: bool) -> dict[str, object]:
+    """A replay for scripts."""
+    cannot = [case for case in cases if case.last.frame is None]
+    found = (
+        None if done.outcomes is None else {name.value.lower(): n for name, n in done.outcomes.items() if n}
+    )
+    return {
+        "dry_run": dry_run,
+        "cases": len(cases),
+        "cannot_be_sent": [{"letter": str(one.last.id), "obstacle": one.last.obstacle} for one in cannot],
+        "sent": done.sent,
+        "refused": list(done.refused),
+        "outcomes": found,
+    }
 
 
 class ReplayBar:
@@ -98,7 +132,7 @@ class ReplayBar:
         self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(
-            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+            *columns, console=self._console, transient=True, disable=not watched(self._console)
         )
         self._task = self._bar.add_task("sending", total=total)
         self._said: str | None = None

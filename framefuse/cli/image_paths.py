@@ -14,7 +14,7 @@ def image_paths(given: Sequence[Path], *, recursive: bool = False) -> list[Path]
     """Files as they are named; the images of folders and globs in natural order (`img2` before `img10`).
 
     Raises:
-        BadInput: a folder or glob has no image.
+        BadInput: a file is not there, a folder or glob has no image.
     """
     return [path for one in given for path in _meant(one, recursive=recursive)]
 
@@ -26,8 +26,10 @@ def _meant(given: Path, *, recursive: bool) -> Sequence[Path]:
             deeper = "" if recursive else "; --recursive looks into its folders"
             raise BadInput(f"{given}: no {_KINDS} in this folder{deeper}")
         return found
-    if given.exists() or not glob.has_magic(str(given)):
+    if given.exists():
         return [given]
+    if not glob.has_magic(str(given)):
+        raise BadInput(f"{given}: no such file or folder")
     found = _images(Path(name) for name in glob.glob(str(given), recursive=True))  # noqa: PTH207 - absolute too
     if not found:
         raise BadInput(f"{given}: nothing that is {_KINDS} matches")

@@ -71,13 +71,14 @@ def infer(
 
     [cyan]framefuse infer photos/ 'scans/*.png' --json --confidence 0.5 | jq .objects[].label[/cyan]
 
-    Exit status: 0 all done · 1 some picture could not be done, the others are · 2 cannot begin.
+    Exit status: 0 all done · 1 some picture could not be done, the others are · 2 cannot begin, as when a
+    file is not there.
     """
     from framefuse.cli.image_paths import image_paths
     from framefuse.cli.infer_view import Wanted, show
     from framefuse.runtime.inline import open_inline
 
-    logging.getLogger("framefuse.onnx").setLevel(logging.WARNING)  # each result names its provider
+    logging.getLogger("framefuse.model").setLevel(logging.WARNING)  # each result names its provider
     flags: dict[str, dict[str, object]] = {
         OneStage.DETECTION: {
             "model": detection_model,

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from framefuse.cli.bars import wanted
 from framefuse.publishing.publication import Progress, Publication
+from framefuse.terminal import watched
 from schemas.records import Outcome, State
 
 Outcomes = Mapping[str, Counter[Outcome]]
@@ -33,7 +33,7 @@ class Screen:
     """Shows a publication as it goes; a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._drawn = console, wanted(console)
+        self._console, self._drawn = console, watched(console)
         self._live = Live(console=console, transient=True, refresh_per_second=10)
         self._said: dict[str, str] = {}
         self._rates: dict[str, RecentRate] = {}

@@ -11,10 +11,16 @@ from framefuse.cli.options import AsJson, Bootstrap, Prefix
 if TYPE_CHECKING:
     from framefuse.streams.registry import Decide
 
+_HELP = """The streams that 'framefuse run camera' publishes: declare them, and see how they are.
+
+[cyan]framefuse streams add gate 'rtsp://viewer:${CAM_PASSWORD}@10.0.0.11/stream1' --fps 10[/cyan]
+
+[cyan]framefuse streams list[/cyan]
+"""
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="The streams that 'framefuse run camera' publishes: declare them, and see how they are.",
+    help=_HELP,
 )
 
 StreamId = Annotated[

@@ -36,6 +36,7 @@ Replication = Annotated[int, typer.Option(min=1, help="Copies of each partition;
 def create(
     partitions: Partitions = None,
     replication: Replication = 1,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -46,6 +47,8 @@ def create(
     [cyan]framefuse topics create[/cyan]
 
     [cyan]framefuse topics create --partitions 32 --replication 3 --bootstrap kafka:9092[/cyan]
+
+    [cyan]framefuse topics create --json | jq .partitions[/cyan]
     """
     from framefuse.kafka import Admin
     from framefuse.kafka.schema_topic import SchemaTopic
@@ -57,11 +60,16 @@ def create(
     created = admin.create_topics(ALL, partitions=partitions or _PARTITIONS, replication=replication)
     grown = admin.level_partitions()
     SchemaTopic(kafka)
+    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+    there = admin.check_partitions()
+    if as_json:
+        found = {"partitions": there, "created": created, "grown": grown, "topics": _as_dicts(states)}
+        print(json.dumps(found))
+        return
     console.print(f"{len(created)} topics created, {len(ALL) - len(created)} were there.")
     for name, count in grown.items():
         console.print(f"{name} has grown to {count} partitions, as many as the others; workers see it soon.")
-    _show(console, kafka.prefix, admin.topic_states([topic.name(kafka.prefix) for topic in ALL]))
-    there = admin.check_partitions()
+    _show(console, kafka.prefix, states)
     if partitions not in (None, there):
         console.print(f"[yellow]left at {there} partitions[/yellow], not {partitions}: the topics were there")
 
@@ -71,6 +79,7 @@ def grow(
     partitions: Annotated[
         int, typer.Option(min=2, max=10_000, help="Partitions from now on; more than there are.")
     ],
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -95,9 +104,14 @@ def grow(
             f"{FRAMES.name(kafka.prefix)} has {there} partitions, --partitions {partitions} is not more: "
             "Kafka cannot take partitions away"
         )
-    for name, count in admin.level_partitions(partitions).items():
+    grown = admin.level_partitions(partitions)
+    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+    if as_json:
+        print(json.dumps({"partitions": partitions, "grown": grown, "topics": _as_dicts(states)}))
+        return
+    for name, count in grown.items():
         console.print(f"{name} has {count} partitions now")
-    _show(console, kafka.prefix, admin.topic_states([topic.name(kafka.prefix) for topic in ALL]))
+    _show(console, kafka.prefix, states)
     console.print("Start more workers; restart publishers, so that streams spread over the new partitions.")
 
 
@@ -114,11 +128,7 @@ def list_topics(as_json: AsJson = False, bootstrap: Bootstrap = None, prefix: Pr
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
     states = Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL])
     if as_json:
-        print(
-            json.dumps(
-                [{"name": s.name, "partitions": s.partitions, "config": dict(s.config)} for s in states]
-            )
-        )
+        print(json.dumps(_as_dicts(states)))
         return
     _show(Console(), kafka.prefix, states)
 
@@ -128,6 +138,7 @@ def mend(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be changed, and change nothing.")
     ] = False,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -138,8 +149,10 @@ def mend(
 
     [cyan]framefuse topics mend --dry-run[/cyan]
 
-    [cyan]framefuse topics mend[/cyan]
+    [cyan]framefuse topics mend --json | jq '.changes[].topic'[/cyan]
     """
+    from dataclasses import asdict
+
     from framefuse.doctor import mending
     from framefuse.kafka import Admin
     from framefuse.settings import KafkaSettings, load
@@ -149,6 +162,12 @@ def mend(
     admin, console = Admin(kafka), Console(soft_wrap=True, highlight=False)
     states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
     changes, groups = mending.changes(states, kafka.prefix), mending.lost_groups(kafka)
+    if not dry_run:
+        mending.mend(admin, changes, groups)
+    if as_json:
+        found = {"changes": [asdict(one) for one in changes], "groups": groups, "dry_run": dry_run}
+        print(json.dumps(found))
+        return
     for change in changes:
         console.print(f"{change.topic}: {change.name} {change.found} → {change.wanted}")
     for group in groups:
@@ -157,11 +176,13 @@ def mend(
         console.print("Nothing to mend.")
     elif dry_run:
         console.print("Nothing was changed: that was a dry run.")
-    else:
-        mending.mend(admin, changes, groups)
 
 
 app.command()(acls)
+
+
+def _as_dicts(states: list["TopicState"]) -> list[dict[str, object]]:
+    return [{"name": one.name, "partitions": one.partitions, "config": dict(one.config)} for one in states]
 
 
 def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:

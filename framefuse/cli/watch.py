@@ -15,6 +15,7 @@ from framefuse.cli.completing import stream_ids
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.errors import BadInput
+from framefuse.terminal import watched
 
 if TYPE_CHECKING:
     from framefuse.cli.screen import View
@@ -94,7 +95,7 @@ def _follow(
     shown, begun_s, told = (
         0,
         time.monotonic(),
-        sys.stdout.isatty(),
+        watched(Console()),
     )  # a table shows for itself that it is empty
     while limit is None or shown < limit:
         fused = results.get(_POLL_S)
@@ -124,7 +125,7 @@ def _view(kafka: "KafkaSettings", known: "Watch", *, as_json: bool) -> "Iterator
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     if as_json:
         yield JsonLines()
-    elif not console.is_terminal:
+    elif not watched(console):
         yield Lines(console)
     else:
         title = f"{kafka.prefix} at {resolve_bootstrap(kafka)}"

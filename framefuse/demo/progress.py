@@ -8,6 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from framefuse.terminal import watched
+
 _LINE_INTERVAL_S = 3.0
 
 
@@ -55,7 +57,7 @@ class _Lines:
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
     """Bars on a terminal, else a line every three seconds."""
-    if not console.is_terminal:
+    if not watched(console):
         yield _Lines(console)
         return
     columns = (

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from framefuse.errors import AccessDenied, BrokerUnavailable, PartitionCountMismatch, Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config, resolve_security
 from framefuse.kafka.group_offsets import GroupOffsets
-from framefuse.kafka.refusals import denied, is_unknown, lacks_right, not_believed
+from framefuse.kafka.refusals import denied, is_unknown, lacks_right, nobody_listens, not_believed, said
 from framefuse.settings import KafkaSettings
 from schemas.topics import ALL, Topic
 
@@ -262,6 +262,8 @@ class Admin:
 
     def _heard(self, error: ck.KafkaError) -> None:
         """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
+            return  # and why was said before
         if self._trouble is None or not is_unknown(self._trouble):
             self._trouble = error
 
@@ -288,11 +290,13 @@ class Admin:
 
     def _unavailable(self, error: ck.KafkaException) -> BrokerUnavailable:
         security = resolve_security(self._settings)
+        trouble = self._trouble or error.args[0]
         unused = f", so {' and '.join(security.unused)} did nothing" if security.unused else ""
+        spoken = f"; tried was FRAMEFUSE_SECURITY_PROTOCOL={security.protocol}{unused}"
         return BrokerUnavailable(
-            f"no broker answers at {self._bootstrap} ({error.args[0].str()}): "
-            "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port; "
-            f"tried was FRAMEFUSE_SECURITY_PROTOCOL={security.protocol}{unused}"
+            f"no broker answers at {self._bootstrap} ({said(trouble)}): "
+            "is it up? 'framefuse broker status'; another address: FRAMEFUSE_BOOTSTRAP=host:port"
+            + ("" if nobody_listens(trouble) and not unused else spoken)
         )
 
 

@@ -16,7 +16,7 @@ _RIGHTS = {
     ck.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the transactional id {writer}",
     ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
 }
-_CONNECTION = re.compile(r"^\w+://\S+?/\w+: | \(after [^()]*\)$")
+_CONNECTION = re.compile(r"^(?:\w+://)?\S+?/\w+: (?:Connect to \S+ failed: )?| \(after [^()]*\)$")
 _IDENTITY = frozenset(
     {
         ck.KafkaError._AUTHENTICATION,
@@ -62,7 +62,7 @@ def denied(
     if topic is not None and error.code() == ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED and doing == "write":
         what = f"{topic}, nor any other topic"  # who may write one may also have an idempotent producer
     return AccessDenied(
-        f"{resolve_security(settings).who} may not {doing} {what} ({_said(error)}): "
+        f"{resolve_security(settings).who} may not {doing} {what} ({said(error)}): "
         f"'framefuse topics acls' lists the rights of every stage, {SEE}"
     )
 
@@ -73,14 +73,19 @@ def not_believed(settings: KafkaSettings, error: Any, bootstrap: str) -> AccessD
     if error.code() == ck.KafkaError._SSL:
         trusted = security.ssl_ca or "the authorities of this system"
         mend = f"trusted is {trusted} (FRAMEFUSE_SSL_CA)"
-        return AccessDenied(f"no TLS with {bootstrap} ({_said(error)}): {mend}, {SEE}")
+        return AccessDenied(f"no TLS with {bootstrap} ({said(error)}): {mend}, {SEE}")
     return AccessDenied(
         f"{bootstrap} does not take us for {security.who} by {security.mechanism or security.protocol} "
-        f"({_said(error)}): {SEE}"
+        f"({said(error)}): {SEE}"
     )
 
 
-def _said(error: Any) -> str:  # noqa: ANN401 - as above
+def nobody_listens(error: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether there was no connection at all, so that how we speak is no matter."""
+    return str(error.str()).endswith("in state CONNECT)")
+
+
+def said(error: Any) -> str:  # noqa: ANN401 - as above
     """Its text without the connection it came from and its state."""
     text = " ".join(error.str().split())
     return _CONNECTION.sub("", text)

@@ -161,10 +161,13 @@ def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again
     assert dry.returncode == 1
     assert "1 cannot be sent" in dry.stdout
     assert len(listed(pipeline)) == 2
-    replayed = pipeline.run("dead-letters", "replay", "--wait")
+    replayed = pipeline.run("dead-letters", "replay", "--wait", "--json")
 
     assert replayed.returncode == 1
-    assert "1 dead_letter" in replayed.stdout
+    assert "1 dead_letter" in replayed.stderr
+    sums = json.loads(replayed.stdout)
+    assert (sums["cases"], sums["sent"], sums["outcomes"]) == (2, 1, {"dead_letter": 1})
+    assert [one["letter"] for one in sums["cannot_be_sent"]] == [cases[None]["letter"]]
     (again,) = [case for case in listed(pipeline) if case["frame"]]
     assert (again["attempt"], again["open"]) == (1, True)
     assert again["frame"]["live"] is False

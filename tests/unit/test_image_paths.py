@@ -33,10 +33,12 @@ def test_a_glob_means_the_images_that_match(photos: Path) -> None:
 
 
 def test_a_file_is_meant_as_it_is_named_even_where_it_is_no_image(photos: Path) -> None:
-    assert image_paths([photos / "notes.txt", photos / "gone.jpg"]) == [
-        photos / "notes.txt",
-        photos / "gone.jpg",
-    ]
+    assert image_paths([photos / "notes.txt"]) == [photos / "notes.txt"]
+
+
+def test_a_file_that_is_not_there_is_refused_before_any_is_looked_at(photos: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.jpg: no such file or folder"):
+        image_paths([photos / "img2.JPG", photos / "gone.jpg"])
 
 
 @pytest.mark.parametrize("name", ["empty", "*.webp"])

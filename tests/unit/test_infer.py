@@ -99,13 +99,12 @@ def test_bad_files_are_named_and_the_others_go_on(
     cut, text = tmp_path / "cut.jpg", tmp_path / "text.png"
     cut.write_bytes(a_grey_jpeg()[:-40])
     text.write_text("not a picture")
-    result = run(models, cut, tmp_path / "nothing.jpg", text, photo, "--json")
+    result = run(models, cut, text, photo, "--json")
     assert result.exit_code == 1
     assert [Path(seen["path"]).name for seen in objects_of(result)] == ["photo.jpg"]
     told = result.stderr.splitlines()
     assert "cut.jpg: the JPEG is cut off" in told[0]
-    assert "nothing.jpg: cannot be read: No such file" in told[1]
-    assert "text.png: starts with 6e 6f 74" in told[2]
+    assert "text.png: starts with 6e 6f 74" in told[1]
 
 
 @pytest.mark.parametrize(("stage", "missing"), [("detection", "DEPTH"), ("depth", "DETECTION")])
