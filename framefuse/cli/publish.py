@@ -99,6 +99,24 @@ RtspTransport = Annotated[
     Literal["tcp", "udp"],
     typer.Option(help="How pictures come from rtsp: cameras.", rich_help_panel=_INPUT),
 ]
+VerifyTls = Annotated[
+    bool,
+    typer.Option(
+        "--verify-tls/--no-verify-tls",
+        help="Whether rtsps: and https: cameras must have a certificate that this host trusts; "
+        "SSL_CERT_FILE names authorities of your own.",
+        rich_help_panel=_INPUT,
+    ),
+]
+PublicOnly = Annotated[
+    bool,
+    typer.Option(
+        "--public-only",
+        help="Open no address of this host or of a private network, and follow no redirect: "
+        "for addresses that strangers gave.",
+        rich_help_panel=_INPUT,
+    ),
+]
 InFlight = Annotated[
     int,
     typer.Option(
@@ -151,6 +169,8 @@ def publish(
     quality: Quality = 90,
     max_side: MaxSide = None,
     rtsp_transport: RtspTransport = "tcp",
+    verify_tls: VerifyTls = True,
+    public_only: PublicOnly = False,
     realtime: Realtime = False,
     live: Live = False,
     freshness: Freshness = None,
@@ -194,7 +214,7 @@ def publish(
         quality=quality,
         max_side_px=max_side,
         recursive=recursive,
-        camera=CameraOptions(rtsp_transport=rtsp_transport),
+        camera=CameraOptions(rtsp_transport, verify_tls=verify_tls, public_only=public_only),
     )
     options = PublishOptions(
         live=live,

@@ -21,12 +21,18 @@ _EXAMPLES = "camera:0, rtsp://user:${CAM_PASSWORD}@10.0.0.11/stream1 or http://1
 _DEVICE_PARAMETERS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
 _GRABBERS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 _PROTOCOLS = {
-    "rtsp": "rtp,udp,tcp",
-    "rtsps": "rtp,udp,tcp,tls,srtp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsps,rtp,udp,tcp,tls,srtp",
     "http": "http,https,tcp,tls,crypto,httpproxy",
     "https": "http,https,tcp,tls,crypto,httpproxy",
 }
-"""What FFmpeg may speak behind an address: never `file`, whatever a playlist asks for."""
+"""What FFmpeg may speak behind an address: never `file`, whatever a playlist asks for; rtsps stays secure."""
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems have them all in one file, which is all that FFmpeg reads."""
 FORMATS = (
     *("mpjpeg", "mjpeg", "jpeg_pipe", "hls", "mpegts", "mov", "mp4", "matroska", "webm", "flv", "avi"),
     *("h264", "hevc", "aac", "mp3", "webvtt"),
@@ -41,6 +47,8 @@ class Opening:
     url: str = field(repr=False)
     format: str | None
     options: dict[str, str] = field(repr=False)
+    bound: bool = False
+    """To this address: a redirect is not followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,14 @@ def _tls(*, verify: bool) -> dict[str, str]:
     """FFmpeg verifies nothing by itself."""
     if not verify:
         return {"tls_verify": "0"}
-    authorities = ssl.get_default_verify_paths().cafile
+    authorities = authorities_file()
     return {"tls_verify": "1", **({"ca_file": authorities} if authorities else {})}
+
+
+def authorities_file() -> str | None:
+    """Who may sign the certificates of cameras: `SSL_CERT_FILE`, or this system's authorities."""
+    named = ssl.get_default_verify_paths().cafile
+    return named or next((path for path in _AUTHORITIES if Path(path).is_file()), None)
 
 
 def _device_parts(text: str) -> tuple[str, dict[str, str]]:

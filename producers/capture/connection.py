@@ -87,7 +87,7 @@ class Connection:
         try:
             self._live()
         except Exception as error:
-            self.closing = _closing(error)
+            self.closing = _closing(error, bound=self._opening.bound)
         self.inbox.end()
 
     def _live(self) -> None:
@@ -139,7 +139,7 @@ def _feed_of(container: InputContainer, video: VideoStream) -> Feed:
     )
 
 
-def _closing(error: Exception) -> Closing:
+def _closing(error: Exception, *, bound: bool = False) -> Closing:
     if not isinstance(error, av.error.FFmpegError | OSError):
         # Its message may hold the address; its name cannot.
         return Closing(f"it cannot be read ({type(error).__name__})")
@@ -148,4 +148,7 @@ def _closing(error: Exception) -> Closing:
         if isinstance(error, kind):
             return Closing(reason, refused=refused)
     # The short text of an error number; the long one holds the address.
-    return Closing(str(getattr(error, "strerror", None) or type(error).__name__), refused=refused)
+    reason = str(getattr(error, "strerror", None) or type(error).__name__)
+    if bound:
+        reason += "; if it leads to another address, that is not followed while only public ones are allowed"
+    return Closing(reason, refused=refused)

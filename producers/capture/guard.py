@@ -1,17 +1,19 @@
 """Addresses that strangers gave: only hosts of the public internet, and only the address that was checked.
 
-A name is resolved here, once, and FFmpeg is given the number, so that the name cannot lead elsewhere a moment
-later. Playlists, which name further addresses, and redirects of HTTP are not followed; a redirect of an RTSP
-server is, FFmpeg cannot be told otherwise.
+A name is resolved here, once, and the number is connected to, so that the name cannot lead elsewhere a moment
+later. Playlists, which name further addresses, and redirects are not followed; RTSP is over TCP only.
 """
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from urllib.parse import urlunsplit
 
 from framefuse.errors import BadInput, Retry
 from producers.capture.addresses import FORMATS, Opening, split_url
 
+_RTSP_ALONE = {"rtsp": "rtp,tcp", "rtsps": "rtp,tcp,tls,srtp"}
+"""What FFmpeg may speak: without `rtsp` itself it follows no redirect (since FFmpeg 8.1, so PyAV 18)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,8 +31,13 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def guarded(opening: Opening, title: str) -> Opening:
+def guarded(opening: Opening, title: str, allowed: Callable[[Address], bool] = is_public) -> Opening:
     """The opening, bound to one checked address.
+
+    Args:
+        opening: as the address says.
+        title: what may be shown of it.
+        allowed: which addresses may be connected to.
 
     Raises:
         BadInput: a local device, or a host of which an address is not public.
@@ -41,22 +48,23 @@ def guarded(opening: Opening, title: str) -> Opening:
     parts = split_url(opening.url, title)
     host = parts.hostname or ""
     found = _resolved(host, title)
-    private = next((address for address in found if not is_public(address)), None)
+    private = next((address for address in found if not allowed(address)), None)
     if private is not None:
         raise BadInput(f"{title}: {host} is {private}, which is not public, and only public ones are allowed")
     number = f"[{found[0]}]" if found[0].version == 6 else str(found[0])
-    login, at, _ = parts.netloc.rpartition("@")
+    login, at, named = parts.netloc.rpartition("@")
     port = f":{parts.port}" if parts.port else ""
     url = urlunsplit(parts._replace(netloc=f"{login}{at}{number}{port}"))
-    if parts.scheme in ("rtsp", "rtsps"):
-        return Opening(url, opening.format, {**opening.options, "rtsp_transport": "tcp", "verifyhost": host})
+    if parts.scheme in _RTSP_ALONE:
+        alone = {"rtsp_transport": "tcp", "protocol_whitelist": _RTSP_ALONE[parts.scheme], "verifyhost": host}
+        return Opening(url, opening.format, {**opening.options, **alone}, bound=True)
     bound = {
-        "headers": f"Host: {host}{port}\r\n",
+        "headers": f"Host: {named}\r\n",
         "verifyhost": host,
         "max_redirects": "0",
         "format_whitelist": ",".join(name for name in FORMATS if name != "hls"),
     }
-    return Opening(url, opening.format, {**opening.options, **bound})
+    return Opening(url, opening.format, {**opening.options, **bound}, bound=True)
 
 
 def _resolved(host: str, title: str) -> list[Address]:

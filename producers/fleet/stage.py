@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -10,7 +11,7 @@ from framefuse.errors import BrokerUnavailable, Retry
 from framefuse.kafka import Admin, group_of
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.kafka.shared_table import SharedTable
-from framefuse.publishing.sources import SourceOptions
+from framefuse.publishing.sources import CameraOptions, SourceOptions
 from framefuse.settings import StageSettings
 from framefuse.streams.declaring import changes, read_config_file
 from framefuse.streams.registry import StreamRegistry
@@ -39,6 +40,15 @@ class CameraSettings(StageSettings):
     quality: int = Field(90, ge=1, le=100, description="JPEG quality of what must be encoded.")
     max_side: int | None = Field(
         None, ge=16, description="Shrink larger pictures to this long side, in pixels."
+    )
+    rtsp_transport: Literal["tcp", "udp"] = Field("tcp", description="How pictures come from rtsp: cameras.")
+    verify_tls: bool = Field(
+        default=True, description="rtsps: and https: cameras must have a certificate that this host trusts."
+    )
+    public_only: bool = Field(
+        default=False,
+        description="Open no address of this host or of a private network, and follow no redirect: "
+        "where strangers may declare streams.",
     )
 
 
@@ -100,7 +110,13 @@ def _publish(settings: CameraSettings, run: StageRun) -> None:
 def _source_options(settings: CameraSettings, stream: Stream) -> SourceOptions:
     # What is live has no end: a film or a scene begins again.
     return SourceOptions(
-        fps=stream.fps, loop=stream.live, quality=settings.quality, max_side_px=settings.max_side
+        fps=stream.fps,
+        loop=stream.live,
+        quality=settings.quality,
+        max_side_px=settings.max_side,
+        camera=CameraOptions(
+            settings.rtsp_transport, verify_tls=settings.verify_tls, public_only=settings.public_only
+        ),
     )
 
 
