@@ -1,6 +1,5 @@
 """The wire format: single-object Avro that any reader of any age and language can decode."""
 
-import base64
 import json
 from contextlib import suppress
 from dataclasses import fields
@@ -27,11 +26,8 @@ from schemas.codec import (
     to_dict,
 )
 from schemas.records import Detections, Frame, Fused
-from schemas.topics import ALL, SCHEMAS
 from tests.parts.results import a_fused
 from tests.unit.builders import a_frame, an_object, detections_of
-
-EXAMPLES = Path(codec.__file__).parent / "examples"
 
 
 @pytest.fixture
@@ -114,26 +110,3 @@ def test_a_flipped_bit_is_decoded_or_refused_but_never_breaks_the_reader(positio
 def test_random_bytes_after_a_known_fingerprint_never_break_the_reader(body: bytes) -> None:
     with suppress(NotARecord):
         decode(MAGIC + schema_of(Frame).fingerprint + body, Frame, SchemaBook())
-
-
-def test_every_topic_has_an_example_of_what_it_holds() -> None:
-    records = {topic.suffix for topic in ALL if topic is not SCHEMAS}
-
-    assert {path.parent.name for path in EXAMPLES.glob("*/*.json")} == records
-
-
-@pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.glob("*/*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}"
-)
-def test_the_examples_of_every_version_can_still_be_read(path: Path, book: SchemaBook) -> None:
-    example = json.loads(path.read_text())
-    book.learn(json.dumps(example["schema"]))
-    kinds = {schema_of(kind).name: kind for kind in SCHEMA_FILES}
-    kind = kinds[f"framefuse.{example['schema']['name']}"]
-
-    record = decode(base64.b64decode(example["value"]), kind, book)
-
-    shown = to_dict(record)
-    for name, value in example["record"].items():
-        if isinstance(shown[name], str | int | float | bool | None):
-            assert shown[name] == value
