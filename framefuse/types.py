@@ -136,6 +136,16 @@ class Partition:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who a worker is in its group, for the sink that commits for it; made and read by `framefuse.kafka`."""
+
+    metadata: object
+    """The client's own."""
+    series: str | None
+    """Id of the topic `frames`, committed beside each offset."""
+
+
 class Positions(Protocol):
     """The input offsets that a batch ends at: the next records to read."""
 
@@ -144,7 +154,7 @@ class Positions(Protocol):
         """Next offset to read, per partition."""
 
     @property
-    def group(self) -> object:
+    def group(self) -> Member | None:
         """Who the worker was in its group when it read the batch, for a transaction."""
 
     def commit(self, moved: Mapping[Partition, int] | None = None) -> None:

@@ -16,9 +16,10 @@ import confluent_kafka as ck
 from framefuse.errors import BrokerUnavailable, Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
 from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
+from framefuse.kafka.notes import metadata_for, read_metadata
 from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
-from framefuse.types import Partition
+from framefuse.types import Member, Partition
 
 log = logging.getLogger("framefuse.kafka")
 _COMMITTED_PATIENCE_S = 30.0
@@ -56,12 +57,14 @@ class GroupConsumer:
         on_assigned: Callable[[Mapping[Partition, Assignment]], None],
         on_revoked: Callable[[frozenset[Partition]], None],
         on_overtaken: Callable[[Overtaken], None],
+        series: str | None = None,
         prefetch_records: int = 10,
     ) -> None:
         self.group, self._settings = group, settings
         self._on_assigned, self._on_revoked, self._on_overtaken = on_assigned, on_revoked, on_overtaken
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
+        self._series = series
         self._generation = 0
         self._lost = False
         self._consumer = ck.Consumer(
@@ -112,9 +115,9 @@ class GroupConsumer:
             raise Retry(f"{self.group}: the group has given our partitions away")
         return messages if generation == self._generation else []
 
-    def group_metadata(self) -> object:
+    def group_metadata(self) -> Member:
         """Who we are in the group now; take it with the poll that brought the records."""
-        return cast(object, self._consumer.consumer_group_metadata())
+        return Member(cast(object, self._consumer.consumer_group_metadata()), self._series)
 
     def positions(self) -> dict[Partition, int]:
         """Next offset to read per assigned partition; moves past transaction markers too."""
@@ -161,7 +164,9 @@ class GroupConsumer:
         """
         notes = notes or {}
         parts = [
-            ck.TopicPartition(part.topic, part.number, at, metadata=notes.get(part, ""))
+            ck.TopicPartition(
+                part.topic, part.number, at, metadata=metadata_for(notes.get(part, ""), self._series)
+            )
             for part, at in offsets.items()
             if at >= 0
         ]
@@ -188,10 +193,13 @@ class GroupConsumer:
         for part, committed in started.items():
             low, high = self._bounds(part)
             offset = committed.offset
+            series, note = read_metadata(committed.metadata)
             if offset < 0:
                 offset = low
-                self.commit({part: offset}, {part: ""})
-            starts[part] = Assignment(offset, committed.metadata or "", high)
+                self.commit({part: offset})
+            elif None not in (series, self._series) and series != self._series:
+                raise self._made_anew("frames", f"{self.group} has worked on topic {series}")
+            starts[part] = Assignment(offset, note, high)
         self._generation += 1
         self._next = {part: start.offset for part, start in starts.items()}
         self._paused.clear()
@@ -235,6 +243,12 @@ class GroupConsumer:
         except ck.KafkaException as error:
             raise Retry(f"bounds of {part.topic}-{part.number}: {error.args[0].str()}") from None
 
+    def _made_anew(self, topic: str, why: str) -> Stop:
+        return Stop(
+            f"the topic {topic} was made anew ({why}), and the others still tell of the old one: use another "
+            f"--prefix, or make all topics anew and delete their groups ('kafka-consumer-groups.sh --delete')"
+        )
+
     def _reassign(self) -> None:
         """Give the client explicit positions: after an error it has none of its own, and refuses to seek."""
         self._consumer.assign(
@@ -274,9 +288,8 @@ class GroupConsumer:
         low, high = self._bounds(part)
         first = self._next[part]
         if first > high:
-            raise Stop(
-                f"{self.group} stands at {part.topic}-{part.number} offset {first}, but the log "
-                f"ends at {high}: the topic was made anew; delete the group, or use another --prefix"
+            raise self._made_anew(
+                part.topic, f"{self.group} stands at {first} of partition {part.number}, which ends at {high}"
             )
         if first < low:
             log.warning(

@@ -13,9 +13,10 @@ import confluent_kafka as ck
 from framefuse.errors import BrokerUnavailable, Retry
 from framefuse.kafka.abandonable import Abandonable, Stuck
 from framefuse.kafka.connection import producer_config
+from framefuse.kafka.notes import metadata_for
 from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
-from framefuse.types import Partition
+from framefuse.types import Member, Partition
 
 TRANSACTION_TIMEOUT_MS = 10_000
 _CALL_TIMEOUT_S = 10.0
@@ -74,7 +75,7 @@ class TransactionalProducer:
         self,
         records: Sequence[Outgoing],
         offsets: Mapping[Partition, int] | None = None,
-        group: object = None,
+        group: Member | None = None,
         *,
         notes: Mapping[Partition, str] | None = None,
     ) -> None:
@@ -103,7 +104,7 @@ class TransactionalProducer:
         self,
         records: Sequence[Outgoing],
         offsets: Mapping[Partition, int],
-        group: object,
+        group: Member | None,
         notes: Mapping[Partition, str],
     ) -> None:
         try:
@@ -115,9 +116,9 @@ class TransactionalProducer:
                 raise TransactionFailed(
                     f"{len(records)} records were not acknowledged in {_CALL_TIMEOUT_S} s"
                 )
-            if offsets:
+            if offsets and group is not None:
                 self._producer.send_offsets_to_transaction(
-                    _client_offsets(offsets, notes), group, _CALL_TIMEOUT_S
+                    _client_offsets(offsets, notes, group.series), group.metadata, _CALL_TIMEOUT_S
                 )
             self._commit()
         except ck.KafkaException as error:
@@ -165,9 +166,9 @@ class TransactionalProducer:
 
 
 def _client_offsets(
-    offsets: Mapping[Partition, int], notes: Mapping[Partition, str]
+    offsets: Mapping[Partition, int], notes: Mapping[Partition, str], series: str | None
 ) -> list[ck.TopicPartition]:
     return [
-        ck.TopicPartition(part.topic, part.number, offset, metadata=notes.get(part, ""))
+        ck.TopicPartition(part.topic, part.number, offset, metadata=metadata_for(notes.get(part, ""), series))
         for part, offset in offsets.items()
     ]

@@ -19,7 +19,7 @@ from framefuse.errors import Retry
 from framefuse.kafka import Assignment, GroupConsumer, Message, Outgoing, Overtaken, TransactionalProducer
 from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Intake
-from framefuse.types import Emission, Merge, MergeCounts, Partition
+from framefuse.types import Emission, Member, Merge, MergeCounts, Partition
 from schemas.codec import encode
 from schemas.records import Fused
 
@@ -148,7 +148,7 @@ class MergeMembership:
     def _outgoing(self, number: int, emission: Emission) -> Outgoing:
         return Outgoing(self._parts.to, number, emission.key, encode(emission.value))
 
-    def _write(self, turn: _Round, group: object) -> None:
+    def _write(self, turn: _Round, group: Member) -> None:
         begun_s = time.monotonic()
         offsets, notes = self._safe(turn.touched)
         self._producer.write(turn.records, offsets, group, notes=notes)

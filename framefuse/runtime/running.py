@@ -169,9 +169,10 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
     metrics.BATCH_LIMIT.labels(stage.name).set(policy.max_records)
 
     def begin(name: str, stop: threading.Event) -> Life:
+        topic_ids = Admin(kafka).topic_ids([FRAMES.name(kafka.prefix), topic])
         context = SinkContext(
             prefix=kafka.prefix,
-            topic_ids=Admin(kafka).topic_ids([FRAMES.name(kafka.prefix), topic]),
+            topic_ids=topic_ids,
             kafka=kafka,
             to=stage.to if isinstance(stage.to, Topic) else None,
             writer_id=name,
@@ -189,6 +190,7 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
                 group_of(kafka, stage.name),
                 [topic],
                 client_id=name,
+                series=topic_ids[FRAMES.name(kafka.prefix)],
                 prefetch_records=2 * policy.max_records + 8,
             ),
             sink=partial(open_sink, settings, context),
@@ -205,6 +207,7 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
     schemas = SchemaTopic(kafka)
     sources = {source.name(kafka.prefix): source for source in stage.sources}
     to, merge = stage.to.name(kafka.prefix), stage.merge
+    frames = FRAMES.name(kafka.prefix)
 
     def begin(name: str, stop: threading.Event) -> Life:
         parts = MergeParts(
@@ -219,7 +222,12 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
             dead_letters=DEAD_LETTERS.name(kafka.prefix),
             merge=lambda: merge(settings),
             consumer=partial(
-                GroupConsumer, kafka, group_of(kafka, stage.name), list(sources), client_id=name
+                GroupConsumer,
+                kafka,
+                group_of(kafka, stage.name),
+                list(sources),
+                client_id=name,
+                series=Admin(kafka).topic_ids([frames])[frames],
             ),
             producer=lambda: TransactionalProducer(kafka, name),
         )

@@ -19,7 +19,7 @@ from framefuse.kafka import Assignment, GroupConsumer, Overtaken
 from framefuse.runtime.compute import Computation
 from framefuse.runtime.flight import Batch, Flight, Waiting
 from framefuse.runtime.intake import Intake
-from framefuse.types import BatchPolicy, Output, Partition, Sink
+from framefuse.types import BatchPolicy, Member, Output, Partition, Sink
 
 log = logging.getLogger("framefuse.worker")
 _POLL_S = 0.2
@@ -58,7 +58,7 @@ class _Positions:
     """Input positions of a write, and how a sink that is no topic commits them."""
 
     offsets: Mapping[Partition, int]
-    group: object
+    group: Member | None
     ask: Callable[[_Commit], None]
 
     def commit(self, moved: Mapping[Partition, int] | None = None) -> None:
@@ -71,7 +71,7 @@ class Membership:
     def __init__(self, parts: Parts, stop: threading.Event) -> None:
         self._parts, self._stop = parts, stop
         self._flight = Flight(parts.policy)
-        self._group: object = None
+        self._group: Member | None = None
         self._committed: dict[Partition, int] = {}
         self._seek: dict[Partition, int] = {}
         self._asked: _Commit | None = None

@@ -16,10 +16,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from framefuse.broker.home import RunningBroker
+from framefuse.kafka import Admin
 from schemas.codec import encode
 from schemas.records import Encoding, Frame
+from schemas.topics import FRAMES
 from tests.parts.pipeline import Pipeline, a_picture, a_pipeline, assert_exactly_one_outcome, frames
 
 pytestmark = pytest.mark.broker
@@ -230,3 +233,22 @@ def test_a_second_ctrl_c_ends_a_worker_that_is_still_draining() -> None:
         process.send_signal(signal.SIGINT)
 
         assert process.wait(10) == 130
+
+
+def test_frames_made_anew_stop_what_has_worked_on_the_old_ones(pipeline: Pipeline) -> None:
+    """The join would take each new frame for one that was decided long ago, and drop it."""
+    start_all(pipeline)
+    first = pipeline.publish(frames(8))
+    pipeline.oracle.outcomes(at_least=first)
+    time.sleep(2)  # the commit of an idle join
+    pipeline.stop()
+    admin = AdminClient({"bootstrap.servers": pipeline.oracle.bootstrap})
+    topic = f"{pipeline.oracle.prefix}.frames"
+    admin.delete_topics([topic])[topic].result(10)
+    Admin(pipeline.kafka).create_topics([FRAMES], partitions=4)
+
+    again = pipeline.run("run", "join")
+
+    assert again.returncode == 2
+    assert "frames was made anew" in again.stderr
+    assert "use another --prefix" in again.stderr

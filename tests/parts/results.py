@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 
 from framefuse.errors import Retry
-from framefuse.types import Output, Partition, SinkContext
+from framefuse.types import Member, Output, Partition, SinkContext
 from schemas.records import Box, DepthMap, Fused, FusedObject, Missing, ObjectDepth, Outcome, Side
 from tests.unit.builders import MODEL, START, TIMING, a_map, origin_at
 
@@ -86,7 +86,7 @@ class GroupPositions:
     of: Group
     next_offset: int
     fenced: bool = False
-    group: object = None
+    group: Member | None = None
 
     @property
     def offsets(self) -> Mapping[Partition, int]:
