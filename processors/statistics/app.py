@@ -5,12 +5,13 @@
 decode itself would end the app.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -23,16 +24,16 @@ from framefuse.settings import KafkaSettings
 from processors.statistics.board import Board
 from processors.statistics.counting import counted
 from processors.statistics.figures import STREAM_BUFFER_RECORDS, Figures
-from processors.statistics.intake import STAGE_NAME, Intake, Refused
+from processors.statistics.intake import STAGE_NAME, WAITING_RECORDS, Intake, Refused
 from processors.statistics.stage import StatisticsSettings
-from processors.statistics.table import Rows
+from processors.statistics.table import Rows, SavedTable
 from schemas.codec import decode, encode
 from schemas.statistics import StatisticsEvent, StatisticsRow
 from schemas.topics import FUSED, STATISTICS, STATISTICS_EVENTS, STATISTICS_ROWS
 
 log = logging.getLogger("framefuse.statistics")
 TABLE = STATISTICS_ROWS.suffix.removeprefix(f"{STAGE_NAME}-").removesuffix("-changelog")
-SEND_EVERY_S, TELL_EVERY_S = 0.25, 1.0
+MOVE_EVERY_S, TELL_EVERY_S = 0.25, 1.0
 _FETCH_BYTES = 1 << 20
 """A partition and request; a record that is larger comes alone."""
 _MESSAGE_BYTES = 8 << 20
@@ -96,6 +97,7 @@ def make_app(kafka: KafkaSettings, client_id: str, called: Names, data_dir: Path
         topic_disable_leader=True,
         topic_partitions=called.partitions,
         store="memory://",
+        Table=SavedTable,
         datadir=data_dir,
         web_enabled=False,
         autodiscover=False,
@@ -149,7 +151,8 @@ class StatisticsApp:
         self._events = app.topic(called.events, partitions=called.partitions, **raw)
         self._statistics = app.topic(called.statistics, **raw)
         table = app.Table(TABLE, partitions=called.partitions, **typed)
-        self._rows = Rows(table, schemas.book)
+        self._rows = Rows(cast(SavedTable, table), schemas.book)
+        self._counted: list[Any] = []
         self._board = Board(
             quiet_after=timedelta(seconds=settings.quiet_after_s),
             forget_after=timedelta(hours=settings.forget_after_h),
@@ -160,24 +163,48 @@ class StatisticsApp:
         self._intake = Intake(self._events, self._acknowledge, schemas.book, schemas.refresh)
         app.agent(app.topic(called.fused, **raw), name="read")(self._read)
         app.agent(self._events, name="count")(self._count)
-        app.timer(SEND_EVERY_S, name="send")(self._intake.send)
         app.timer(TELL_EVERY_S, name="tell")(self._tell)
+
+    async def move_on(self) -> None:
+        """Send on what has been read and save what has been counted, a few times a second, until cancelled.
+
+        No timer of Faust: those end when the app begins to stop, and its end waits for what it has in hand.
+
+        Raises:
+            Exception: the broker did not take it.
+        """
+        while True:
+            await asyncio.sleep(MOVE_EVERY_S)
+            await self._intake.send()
+            await self._save()
 
     async def _read(self, stream: Any) -> None:  # noqa: ANN401
         async for event in stream.noack().events():
             await self._intake.take(event.message)
 
     async def _count(self, stream: Any) -> None:  # noqa: ANN401
-        async for event in stream.events():
+        async for event in stream.noack().events():
             message = event.message
             before = self._rows[message.key]
-            if message.value is None:
-                if before is not None and self._board.forgettable(before, datetime.now(UTC)):
-                    del self._rows[message.key]
-                continue
-            after = self._after(before, message)
-            if after is not None and after is not before:
-                self._rows[message.key] = after
+            if message.value is not None:
+                after = self._after(before, message)
+                if after is not None and after is not before:
+                    self._rows[message.key] = after
+            elif before is not None and self._board.forgettable(before, datetime.now(UTC)):
+                del self._rows[message.key]
+            self._counted.append(message)
+            if len(self._counted) >= WAITING_RECORDS:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Acknowledge events once the broker has the rows that they changed.
+
+        Faust by itself commits the events first; a worker that is killed between the two would lose them.
+        """
+        counted, self._counted = self._counted, []
+        await self._rows.saved()
+        for message in counted:
+            self._acknowledge(message)
 
     def _after(self, before: StatisticsRow | None, message: Any) -> StatisticsRow | None:  # noqa: ANN401
         try:

@@ -32,7 +32,7 @@ def work_until_stopped(settings: StatisticsSettings, run: StageRun) -> None:
     Raises:
         Stop: topics are missing, or what Faust needs is.
     """
-    for noisy in ("faust", "mode", "aiokafka"):
+    for noisy in ("faust", "mode", "aiokafka", "processors.statistics.table"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     up = metrics.UP.labels(STAGE_NAME, run.name)
     while not run.stop.is_set():
@@ -60,17 +60,21 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
     schemas = SchemaTopic(run.kafka)
     called = names(run.kafka)
     app = make_app(run.kafka, run.name, called, data_dir)
-    StatisticsApp(app, called, settings, schemas, partial(_say_ready, run))
+    statistics = StatisticsApp(app, called, settings, schemas, partial(_say_ready, run))
+    moving = asyncio.create_task(statistics.move_on())
     try:
         starting = asyncio.ensure_future(app.start())
         while not run.stop.is_set() and not app.crashed:
             if starting.done():
                 starting.result()
+            if moving.done():
+                raise Retry(f"{called.group} could not write: {moving.exception()!r}")
             await asyncio.sleep(_LOOK_EVERY_S)
     finally:
         began_s = time.monotonic()
         # Not `wait_for`: mode swallows the cancellation, and would be waited for without end.
         done, _ = await asyncio.wait({asyncio.ensure_future(app.stop())}, timeout=_STOP_LIMIT_S)
+        moving.cancel()
         if not done:
             _leave_at_once(failed=not run.stop.is_set())
         log.info("stopped in %.1f s", time.monotonic() - began_s)
