@@ -22,7 +22,7 @@ from schemas.statistics import Statistics
 
 _STREAM_WIDTH = 16
 _LEAST_WIDTH = 20
-_TITLE_LINES, _STAGES_LINES, _LEDGER_LINES, _ERRORS_LINES = 2, 2, 2, 2
+_TITLE_LINES, _STAGES_LINES, _LEDGER_LINES, _ERRORS_LINES = 2, 2, 2, 1
 _MOST_ERRORS = 3
 _ENDED_LATELY = timedelta(minutes=5)
 COLOUR = {

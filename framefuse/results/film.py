@@ -1,6 +1,5 @@
 """A film of one stream's results: each frame's picture, read back from `frames`, beside its depth map."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -12,12 +11,12 @@ from framefuse.settings import KafkaSettings
 from schemas.records import Fused
 
 _FPS = 25.0
-_LONGEST_STEP_S = 1.0
+_LONGEST_STEP_S = 2.0
 _PANEL_WIDTH_PX = 640
 
 
 class ResultFilm:
-    """An H.264 mp4 of one stream; a context manager. Plays at the speed of the camera's clock."""
+    """An H.264 mp4 of one stream, as fast as the camera's clock went (`step_s`); a context manager."""
 
     def __init__(self, path: Path, settings: KafkaSettings) -> None:
         """Create the file.
@@ -28,7 +27,7 @@ class ResultFilm:
         self._film = VideoWriter(path, fps=_FPS)
         self._pictures = FramePictures(settings)
         self._at_s = 0.0
-        self._before: datetime | None = None
+        self._before: Fused | None = None
         self.without_picture = 0
         """Results that are not in the film, because their frame's picture is gone or unreadable."""
 
@@ -47,7 +46,8 @@ class ResultFilm:
         if image is None:
             self.without_picture += 1
             return
-        self._at_s += self._step_s(fused.captured_at)
+        self._at_s += step_s(self._before, fused)
+        self._before = fused
         header = f"{fused.stream_id}  #{fused.sequence}  {latency_ms(fused):.0f} ms"
         width = min(_PANEL_WIDTH_PX, fused.width)
         self._film.write(side_by_side(image, fused, header, width=width), at_s=self._at_s)
@@ -63,11 +63,15 @@ class ResultFilm:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _step_s(self, captured_at: datetime) -> float:
-        """Time since the picture before; a new run, or a clock that stepped, is no pause."""
-        if self._before is None:
-            self._before = captured_at
-            return 0.0
-        step_s = (captured_at - self._before).total_seconds()
-        self._before = captured_at
-        return step_s if 0 < step_s <= _LONGEST_STEP_S else 1 / _FPS
+
+def step_s(before: Fused | None, fused: Fused) -> float:
+    """Time in a film since the picture before: as the camera's clock has it, a pause at most two seconds.
+
+    A new run, or a clock that stepped back, is no pause.
+    """
+    if before is None:
+        return 0.0
+    step_s = (fused.captured_at - before.captured_at).total_seconds()
+    if fused.run_id != before.run_id or step_s <= 0:
+        return 1 / _FPS
+    return min(step_s, _LONGEST_STEP_S)

@@ -43,7 +43,7 @@ class Ladder:
             return None
         if (frame.sequence + crc32(frame.stream_id.encode())) % step == 0:
             return None
-        return f"shed: the stage cannot keep up and computes every {step}th live frame"
+        return f"shed: the stage cannot keep up and computes one live frame in {step}"
 
     def note(self, age_share: float, now_s: float) -> None:
         """Take notice of a live frame that is computed now.

@@ -1,6 +1,7 @@
 """`framefuse dead-letters` on the real broker: a broken model, its limit, the way back, and the books."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from framefuse.broker.home import RunningBroker
 from framefuse.kafka import Admin, Producer
+from framefuse.results.standing import Look
 from schemas.codec import MAGIC, encode, read_schema, schema_of
 from schemas.records import Frame
 from schemas.topics import FRAMES, SCHEMAS
@@ -33,6 +35,17 @@ def listed(pipeline: Pipeline, *arguments: str) -> list[dict[str, Any]]:
     assert result.returncode == 0, result.stderr
     cases: list[dict[str, Any]] = json.loads(result.stdout)
     return cases
+
+
+def errors_in_sight(pipeline: Pipeline) -> set[tuple[str, str, str]]:
+    """What the screen of `framefuse watch` shows last: stage, error and stream."""
+    look = Look(pipeline.kafka)
+    found: set[tuple[str, str, str]] = set()
+    give_up_s = time.monotonic() + 10
+    while len(found) < 4 and time.monotonic() < give_up_s:
+        found = {(one.stage, one.error, one.stream_id) for one in look.take().errors}
+    look.close()
+    return found
 
 
 def a_broken_detector(folder: Path) -> str:
@@ -147,6 +160,12 @@ def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again
     cases = {case["frame"]["stream_id"] if case["frame"] else None: case for case in listed(pipeline)}
 
     assert set(cases) == {other.stream_id, None}
+    assert errors_in_sight(pipeline) == {
+        ("detection", "UnreadableImage", other.stream_id),
+        ("detection", "UndecodableRecord", "unreadable"),
+        ("depth", "UnreadableImage", other.stream_id),
+        ("depth", "UndecodableRecord", "unreadable"),
+    }
     for case in cases.values():
         assert {letter["stage"] for letter in case["letters"]} == {"detection", "depth"}
     picture, junk = pipeline.folder / "broken.jpg", pipeline.folder / "junk.bin"

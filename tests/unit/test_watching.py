@@ -8,9 +8,12 @@ from rich.console import Console
 
 from framefuse.cli.dashboard import duration, render
 from framefuse.cli.screen import line
+from framefuse.dead_letters.reading import REPLAY
+from framefuse.results.film import step_s
+from framefuse.results.recent_errors import ErrorLog
 from framefuse.results.standing import Standing
 from framefuse.results.watching import StageLag, StreamWatch, Watch, objects_in_words
-from schemas.records import UNREADABLE, Fused, Missing, Outcome, Side
+from schemas.records import UNREADABLE, DeadLetter, Fused, Missing, Outcome, Side
 from tests.parts.results import a_fused, an_expired
 from tests.unit.builders import at
 
@@ -153,6 +156,45 @@ def test_everything_fits_80_columns_and_the_height_of_the_terminal() -> None:
     assert any("bicycle 2.5 m" in one for one in lines)
 
 
+def a_letter(stage: str, error: str, stream: str = "gate") -> DeadLetter:
+    return DeadLetter(
+        topic="framefuse.frames", partition=0, offset=3, timestamp=at(0), key=stream.encode(), value=b"",
+        headers=(), stage=stage, error=error, message=f"the picture is cut off\nafter {'many ' * 30}bytes",
+        version="0.1.0", attempt=0,
+    )  # fmt: skip
+
+
+def test_errors_are_one_line_a_stage_and_kind_with_the_newest_first() -> None:
+    log = ErrorLog()
+    log.add(a_letter("detection", "UnreadableImage"), at(0))
+    log.add(a_letter("depth", "ModelFailed"), at(1))
+    log.add(a_letter("detection", "UnreadableImage", "yard"), at(2))
+    log.add(a_letter(REPLAY, "replayed"), at(3))
+
+    assert [(one.stage, one.count, one.stream_id) for one in log.newest_first()] == [
+        ("detection", 2, "yard"),
+        ("depth", 1, "gate"),
+    ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_errors_and_trouble_stay_in_sight_below_as_many_streams_as_there_is_room_for(
+    width: int, height: int
+) -> None:
+    log = ErrorLog()
+    for number in range(5):
+        log.add(a_letter("detection", f"Error{number}"), at(number / 10))
+    standing = Standing({0: (0, 45)}, STAGES, errors=log.newest_first(), trouble="no broker answers")
+
+    lines = shown(a_full_watch(40), standing, width=width, height=height)
+
+    assert len(lines) == height - 2  # the title and a line below it
+    assert all(len(one.rstrip()) <= width for one in lines)
+    assert lines[0].startswith("no broker answers")
+    assert [one.split()[2] for one in lines[-3:]] == ["Error4", "Error3", "Error2"]
+    assert all(one.rstrip().endswith("…") for one in lines[-3:])
+
+
 def test_a_stage_before_the_outcome_is_behind_by_no_more_than_what_is_in_flight() -> None:
     lines = shown(a_full_watch(40), Standing({0: (0, 45)}, STAGES))
 
@@ -164,3 +206,21 @@ def test_a_stage_before_the_outcome_is_behind_by_no_more_than_what_is_in_flight(
 
 def test_trouble_with_the_broker_is_said() -> None:
     assert "no broker answers" in "\n".join(shown(Watch(), Standing(trouble="no broker answers")))
+
+
+@pytest.mark.parametrize(
+    ("later_s", "same_run", "step"),
+    [(0.1, True, 0.1), (1.5, True, 1.5), (600, True, 2.0), (-5, True, 0.04), (30, False, 0.04)],
+)
+def test_a_film_plays_as_fast_as_the_cameras_clock_went_but_for_its_pauses(
+    later_s: float, same_run: bool, step: float
+) -> None:
+    before = a_result(0)
+    after = replace(
+        before,
+        captured_at=before.captured_at + timedelta(seconds=later_s),
+        run_id=before.run_id if same_run else "another",
+    )
+
+    assert step_s(None, before) == 0
+    assert step_s(before, after) == pytest.approx(step)
