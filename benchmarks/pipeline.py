@@ -12,7 +12,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -90,9 +90,11 @@ def drained(kafka: KafkaSettings, stage: str, count: int) -> Callable[[], bool]:
     return check
 
 
-def drain(children: Children, kafka: KafkaSettings, stage: str, count: int) -> dict[str, float]:
-    """Run one worker until the backlog is gone; what it took, less what a worker without frames takes."""
-    child: Child = children.start(stage, ["run", stage])
+def drain(
+    children: Children, kafka: KafkaSettings, stage: str, count: int, more: Sequence[str] = ()
+) -> dict[str, float]:
+    """Run one command, with `more` arguments, until the backlog is gone; what it took beyond its start."""
+    child: Child = children.start(stage, ["run", stage, *more])
     process = psutil.Process(child.process.pid)
     admin, done = Admin(kafka), drained(kafka, stage, count)
     topic = _SOURCE_OF.get(stage, FRAMES).name(kafka.prefix)
