@@ -38,6 +38,8 @@ class PictureModel(ABC):
     """One open model with one picture input; safe to call from several threads."""
 
     identity: Model
+    reason: str
+    """Why it runs on the provider that `identity` names."""
     metadata: Mapping[str, str]
     input: InputShape
     output_names: tuple[str, ...]

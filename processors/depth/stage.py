@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
+from math import isfinite
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field
 from framefuse.errors import ModelFailed, ModelUnusable, Poison
 from framefuse.pictures.decoding import decode_frame, encode_map, stats_of
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
+from processors.about import About, colours
 from processors.depth.fitting import Fitted, fitting_of
 from processors.depth.foreign import InputPreset, Told, told
 from processors.depth.meaning import Meaning, meaning_of, values_of
@@ -77,6 +79,19 @@ class DepthEstimation:
     def model(self) -> Model:
         """Which model it is, and what it runs on."""
         return self._model.identity
+
+    def about(self) -> About:
+        """What this stage makes of its model."""
+        fitting, meaning = self._fitting, self._meaning
+        unit = f" in {meaning.unit}" if meaning.unit else ""
+        far = f", up to {meaning.far:g}" if isfinite(meaning.far) else ""
+        size = "aspect kept" if fitting.keep_aspect else "stretched"
+        return About(
+            self._model,
+            f"{meaning.kind}{unit}{far}",
+            f"{size}, {fitting.resample}, {colours(fitting.mean, fitting.std)}",
+            stride=fitting.multiple_of if self._model.input.any_size else None,
+        )
 
     def prepare(self, record: Record[Frame]) -> Fitted:
         """Verify, decode and fit a picture.

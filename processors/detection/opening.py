@@ -3,8 +3,8 @@
 from processors.detection.beside import Beside, read_beside
 from processors.hub.folder import read_folder
 from processors.hub.loading import TorchModel
-from processors.hub.opening import Runtime, Wish, runtime_of
-from processors.model_files.fetching import FetchOptions, fetch_file, fetch_folder
+from processors.hub.opening import Runtime, Wish, fetch_for
+from processors.model_files.fetching import FetchOptions
 from processors.onnx import OnnxModel
 from processors.picture_model import PictureModel
 
@@ -25,10 +25,9 @@ def open_detector(
         ModelUnusable: there is no such model, or it cannot be opened.
         ProviderUnavailable: the provider is not there.
     """
-    if (wish.runtime or runtime_of(address, options)) is Runtime.TORCH:
-        folder = read_folder(fetch_folder(address, options))
-        return TorchModel(folder, wish.provider, threads=wish.threads), Beside()
-    found = fetch_file(address, options)
+    runtime, found = fetch_for(address, wish.runtime, options)
+    if runtime is Runtime.TORCH:
+        return TorchModel(read_folder(found), wish.provider, threads=wish.threads), Beside()
     beside = read_beside(found.path) if found.has_settings else Beside()
     model = OnnxModel(found, wish.provider, threads=wish.threads, size=beside.size, tuning=wish.tuning)
     return model, beside

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
+from processors.about import About, colours
 from processors.detection.decode import Candidates, suppress
 from processors.detection.fitting import Fitted
 from processors.detection.heads.choice import Evidence, choose_head
@@ -57,6 +58,17 @@ class Detection:
     def model(self) -> Model:
         """Which model it is, and what it runs on."""
         return self._model.identity
+
+    def about(self) -> About:
+        """What this stage makes of its model."""
+        fitting, said = self._fitting, self._metadata
+        return About(
+            self._model,
+            f"{self._head.name} ({self._head.gives})",
+            f"{fitting.resize}, {colours(fitting.mean, fitting.std)}",
+            said.names,
+            said.stride if self._model.input.any_size or "stride" in self._model.metadata else None,
+        )
 
     def prepare(self, record: Record[Frame]) -> Fitted:
         """Verify, decode and letterbox a picture.

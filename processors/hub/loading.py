@@ -56,7 +56,8 @@ class TorchModel(PictureModel):
         )
         self.output_names = family.outputs
         self.output_shapes = self._first_run()
-        announce(self.identity, "as asked" if provider is not Provider.AUTO else _FOUND[active])
+        self.reason = "as asked" if provider is not Provider.AUTO else _FOUND[active]
+        announce(self.identity, self.reason)
 
     @property
     def best_batch(self) -> int | None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from framefuse.errors import BadInput
 from processors.hub.folder import read_folder
 from processors.hub.loading import TorchModel
-from processors.model_files.fetching import FetchOptions, fetch_file, fetch_folder, names_at
+from processors.model_files.fetching import FetchOptions, LocalModel, fetch_file, fetch_folder, names_at
 from processors.onnx import OnnxModel
 from processors.onnx.tuning import Tuning
 from processors.picture_model import PictureModel
@@ -47,11 +47,23 @@ def open_model(address: str, wish: Wish, options: FetchOptions | None = None) ->
         ModelUnusable: there is no such model, or it cannot be opened.
         ProviderUnavailable: the provider is not there.
     """
-    runtime = wish.runtime or runtime_of(address, options)
+    runtime, found = fetch_for(address, wish.runtime, options)
     if runtime is Runtime.TORCH:
-        return TorchModel(read_folder(fetch_folder(address, options)), wish.provider, threads=wish.threads)
-    found = fetch_file(address, options)
+        return TorchModel(read_folder(found), wish.provider, threads=wish.threads)
     return OnnxModel(found, wish.provider, threads=wish.threads, tuning=wish.tuning)
+
+
+def fetch_for(
+    address: str, runtime: Runtime | None = None, options: FetchOptions | None = None
+) -> tuple[Runtime, LocalModel]:
+    """Fetch what a runtime needs of a model; without one, say which its files are for.
+
+    Raises:
+        BadInput, ModelUnusable: as `open_model`.
+    """
+    chosen = runtime or runtime_of(address, options)
+    fetch = fetch_folder if chosen is Runtime.TORCH else fetch_file
+    return chosen, fetch(address, options)
 
 
 def runtime_of(address: str, options: FetchOptions | None = None) -> Runtime:

@@ -24,7 +24,7 @@ from processors.model_files.cache import Cache, Known, names_in
 from processors.model_files.choice import SETTINGS, only_onnx, settings_folder, torch_files
 from processors.model_files.hashing import file_sha256, joint_sha256
 from processors.model_files.hub import HubRepository
-from processors.model_files.model import FetchOptions, LocalModel
+from processors.model_files.model import FetchOptions, LocalModel, watching
 from processors.model_files.remotes import Download, NotThere, Remote, TooLarge, Transfer, Unreachable
 from processors.model_files.stores import StoreFolder
 from processors.model_files.web import WebFolder
@@ -119,6 +119,8 @@ def _kept(folder: Path, sha256: str, known: Known | None, place: Place) -> Local
     name = last_part(place)
     if isinstance(place, HubPlace) and main:
         name = f"{place.repo}:{place.file or far}"
+    elif isinstance(place, StorePlace) and main:
+        name = main
     return LocalModel(folder / main, name, sha256, (main, *rest) if main else rest, shown(place))
 
 
@@ -193,7 +195,8 @@ class _Incoming:
         self._check(name, download.size_bytes or 0)
         path = self._scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        before, progress = self.got, self._options.progress
+        before, progress = self.got, watching.get()
+        log.info("fetching %s of %s (%s)", far, self._remote.shown, _size(download.size_bytes))
         with path.open("wb") as file:
             for chunk in download.chunks:
                 self._check(name, len(chunk))
@@ -230,6 +233,10 @@ def _split(far: str) -> tuple[str, str]:
     path = PurePosixPath(far)
     folder = settings_folder(path)
     return ("" if str(folder) == "." else str(folder)), str(path.relative_to(folder))
+
+
+def _size(size_bytes: int | None) -> str:
+    return "of unknown size" if size_bytes is None else f"{size_bytes / 1e6:.1f} MB"
 
 
 def _is_json(path: Path) -> bool:

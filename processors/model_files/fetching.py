@@ -20,6 +20,7 @@ from processors.model_files.choice import (
 from processors.model_files.far import agreeing, fetch_far, remote_folder
 from processors.model_files.hashing import file_sha256, joint_sha256
 from processors.model_files.model import FetchOptions, LocalModel
+from processors.model_files.remotes import NotThere
 
 __all__ = ["FetchOptions", "LocalModel", "fetch_file", "fetch_folder", "names_at"]
 
@@ -123,7 +124,7 @@ def _must_exist(path: Path, address: str) -> None:
         return
     tried = "" if address.startswith((".", "/", "~", "file:")) else f"; for Hugging Face say hf:{address}"
     hint = tried if address.count("/") == 1 else ""
-    raise ModelUnusable(f"no model file {path}: give the path of an ONNX file{hint}")
+    raise NotThere(f"no model file {path}: give the path of an ONNX file{hint}")
 
 
 def _cannot_read(path: Path, error: OSError) -> ModelUnusable:

@@ -1,6 +1,8 @@
 """A model on this disk, and how it is to be got there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +11,19 @@ from processors.model_files.remotes import Transfer
 
 Progress = Callable[[str, int, int | None], None]
 """Called as `progress(name, bytes_so_far, bytes_in_all)`; the last is None where nobody knows."""
-DEFAULT_MAX_BYTES = 4 << 30
+watching: ContextVar[Progress | None] = ContextVar("watching", default=None)
+"""Who is told how far a transfer is."""
+DEFAULT_MAX_BYTES = 4_000_000_000
+
+
+@contextmanager
+def watched_by(progress: Progress) -> Iterator[None]:
+    """Tell of every transfer meanwhile, in this thread."""
+    token = watching.set(progress)
+    try:
+        yield
+    finally:
+        watching.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +37,6 @@ class FetchOptions:
     transfer: Transfer = field(default_factory=Transfer)
     cache: Path | None = None
     """Folder; by default this user's."""
-    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 _CHUNK_BYTES = 1 << 20
-_NO_CREDENTIALS = ("169.254.169.254", "metadata.google")
+_NO_CREDENTIALS = ("169.254.169.254", "metadata.google", "Account must be specified")
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,10 @@ class StoreFolder:
         try:
             return from_url(self.bucket, client_options=client, retry_config=retry)
         except (BaseError, ValueError) as error:
-            raise ModelUnusable(f"{self.shown}: {_first_line(error)}") from None
+            found = _translated(error, self.shown)
+            raise (
+                found if isinstance(found, NotThere) else ModelUnusable(f"{self.shown}: {_first_line(error)}")
+            ) from None
 
 
 @contextmanager
@@ -93,7 +101,8 @@ def _our_errors(where: str) -> Iterator[None]:
 def _translated(error: Exception, where: str) -> FramefuseError:
     found = _first_line(error)
     if any(sign in found for sign in _NO_CREDENTIALS):
-        return ModelUnusable(f"{where}: set the credentials (such as AWS_ACCESS_KEY_ID)")
+        names = _CREDENTIALS.get(where[:2], _CREDENTIALS["az"])
+        return NotThere(f"{where}: no credentials are set: set {names}")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in found:
         return NotThere(f"{where}: the credentials that are set may not read it ({found})")
     if isinstance(error, NotFoundError | FileNotFoundError) or "NoSuchBucket" in found:

@@ -72,6 +72,7 @@ class OnnxModel(PictureModel):
             reason = f"{opened.provider} is there and cannot run it ({error})"
             opened = _open(found.path, Provider.CPU, SessionWish(threads))
             self._use(opened, found, size)
+        self.reason = reason
         announce(self.identity, reason)
         self._prepare_batches()
 
