@@ -42,8 +42,11 @@ class Oracle:
     bootstrap: str
     prefix: str
 
-    def read(self, suffix: str, *, at_least: int, patience_s: float = 60.0) -> Rows:
-        """Records by partition, in order; waits until there are `at_least` of them, then a little longer."""
+    def read(self, suffix: str, *, at_least: int, patience_s: float = 60.0, longer_s: float = 1.5) -> Rows:
+        """Records by partition, in order; waits until there are `at_least`, then a little longer.
+
+        That is for a record too many to show itself; a test that only waits for something needs none of it.
+        """
         consumer = ck.Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -64,7 +67,7 @@ class Oracle:
             if message is not None and message.error() is None:
                 rows[message.partition() or 0].append(plain(message.value() or b""))
             if quiet_s is None and sum(map(len, rows.values())) >= at_least:
-                quiet_s = time.monotonic() + 1.5  # long enough for a record too many to show itself
+                quiet_s = time.monotonic() + longer_s
         consumer.close()
         return rows
 
