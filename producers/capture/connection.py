@@ -4,6 +4,7 @@ FFmpeg's messages hold addresses, and so passwords: none of them leaves this fil
 """
 
 import threading
+import time
 from dataclasses import dataclass
 
 import av
@@ -59,6 +60,10 @@ class Closing:
     """The login was refused."""
 
 
+_NO_ANSWER = Closing("no answer in time")
+"""FFmpeg takes an answer that it stopped to wait for for one without video."""
+
+
 class Connection:
     """Reads until the camera ends it or `leave` is called; then nothing of it may be used any more."""
 
@@ -84,10 +89,13 @@ class Connection:
         self._left.set()
 
     def _run(self) -> None:
+        began_s = time.monotonic()
         try:
             self._live()
         except Exception as error:
-            self.closing = _closing(error, bound=self._opening.bound)
+            waited_s = time.monotonic() - began_s
+            late = waited_s >= _OPEN_S
+            self.closing = self.closing or (_NO_ANSWER if late else _closing(error, self._opening))
         self.inbox.end()
 
     def _live(self) -> None:
@@ -105,7 +113,7 @@ class Connection:
             try:
                 self.closing = self._read(container)
             except Exception as error:
-                self.closing = _closing(error)
+                self.closing = _closing(error, opening)
             self.inbox.end()
             # Packets that wait to be decoded need the container.
             self._left.wait()
@@ -139,7 +147,7 @@ def _feed_of(container: InputContainer, video: VideoStream) -> Feed:
     )
 
 
-def _closing(error: Exception, *, bound: bool = False) -> Closing:
+def _closing(error: Exception, opening: Opening) -> Closing:
     if not isinstance(error, av.error.FFmpegError | OSError):
         # Its message may hold the address; its name cannot.
         return Closing(f"it cannot be read ({type(error).__name__})")
@@ -149,6 +157,8 @@ def _closing(error: Exception, *, bound: bool = False) -> Closing:
             return Closing(reason, refused=refused)
     # The short text of an error number; the long one holds the address.
     reason = str(getattr(error, "strerror", None) or type(error).__name__)
-    if bound:
+    if opening.url.lower().startswith(("rtsps:", "https:")):
+        reason += "; is its certificate one that this host trusts (SSL_CERT_FILE), made for this name?"
+    if opening.bound:
         reason += "; if it leads to another address, that is not followed while only public ones are allowed"
     return Closing(reason, refused=refused)

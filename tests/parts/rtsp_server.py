@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +42,18 @@ def h265(video: Path) -> str:
     return f"( filesrc location={video} ! {parts} )"
 
 
+def raw_h264(video: Path) -> str:
+    """The same without a container, so that the size may change amid it."""
+    return f"( filesrc location={video} ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
+
+
+MJPEG = (
+    "( videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=15/1 "
+    "! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
+)
+"""A moving test picture as JPEGs."""
+
+
 def write_video(path: Path, *, codec: str = "libx264", seconds: int = 60) -> Path:
     """160×120 at 15 frames a second, a key frame every second; each picture of another grey."""
     import av  # the Python of the system, which runs the server, has none of these
@@ -55,6 +68,26 @@ def write_video(path: Path, *, codec: str = "libx264", seconds: int = 60) -> Pat
             pixels = np.full((120, 160, 3), number % 255, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_changing_video(path: Path, sizes: Sequence[tuple[int, int]], *, seconds_each: int = 1) -> Path:
+    """H.264 without a container, of one size after the other, 15 frames a second, all of them noise."""
+    import av
+    import numpy as np
+
+    noise = np.random.default_rng(3)
+    with path.open("wb") as out:
+        for width, height in sizes:
+            coder = av.CodecContext.create("libx264", "w")
+            coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
+            coder.framerate, coder.time_base = Fraction(15), Fraction(1, 15)
+            coder.options = {"g": "15", "bf": "0", "preset": "ultrafast"}
+            for number in range(15 * seconds_each):
+                frame = av.VideoFrame.from_ndarray(noise.integers(0, 255, (height, width, 3), np.uint8))
+                frame.pts = number
+                out.writelines(bytes(packet) for packet in coder.encode(frame))
+            out.writelines(bytes(packet) for packet in coder.encode(None))
     return path
 
 
