@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from framefuse.cli.dashboard import duration
-from framefuse.results.stream_statistics import as_plain, stale
+from framefuse.results.stream_statistics import STALE_AFTER, as_plain, stale
 from framefuse.streams.credentials import masked
 from framefuse.streams.declaring import Changes, differences
 from framefuse.streams.reading import Row
@@ -64,10 +64,14 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
         lately = _lately(row.statistics, now) if with_statistics else (_reported(row, now),)
         table.add_row(Text(row.stream_id, "bold"), *_how_it_is(row), *lately, _source(row))
     console.print(table)
-    since = [row.statistics.updated_at for row in rows if row.statistics and stale(row.statistics, now)]
-    if since:
-        age = _age((now - max(since)).total_seconds())
-        console.print(f"The last statistics are of {age}: framefuse run statistics", style="yellow")
+    silent = [row.statistics.updated_at for row in rows if row.statistics and _silent(row, now)]
+    if silent:
+        age = _age((now - max(silent)).total_seconds())
+        console.print(
+            f"The last that was told of a running stream is of {age}: 'framefuse watch' shows which stage is "
+            "behind, or missing.",
+            style="yellow",
+        )
     if any(row.declared and not row.reported for row in rows):
         console.print("What no publisher has reported yet waits for 'framefuse run camera'.", style="dim")
 
@@ -86,6 +90,13 @@ def _how_it_is(row: Row) -> tuple[Text, str]:
 
 def _reported(row: Row, now: datetime) -> str:
     return "" if row.reported is None else _age((now - row.reported.at).total_seconds())
+
+
+def _silent(row: Row, now: datetime) -> bool:
+    """Whether frames go in, and nothing has been told for long of what comes out."""
+    told, reported = row.statistics, row.reported
+    running = reported is not None and reported.state.state is State.RUNNING
+    return told is not None and running and now - told.updated_at > STALE_AFTER
 
 
 def _lately(told: Statistics | None, now: datetime) -> tuple[str, str, str]:
