@@ -16,9 +16,16 @@ _SAID = re.compile(r"\[[EW]:onnxruntime:[^\]]*\] (.*)")
 _PLACE = re.compile(r"^.*?\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
 _PATH = re.compile(r"^Load model from .*? failed: ?")
 _SOURCE = re.compile(r"^/onnxruntime_src/\S+:\d+ .*?\)\s+(?=[A-Z])")
+_FAILURE = re.compile(r"\b[A-Z]+ failure \d+: [^;\n]*")
+"""Of CUDA and its libraries, among lines of source code and the name of this host."""
+_TOO_OLD = re.compile(r"driver version is insufficient|undefined symbol: cu")
+_NO_DEVICE = 100
 _LIBRARY = re.compile(r"Failed to load library \S*/(\S+) with error: ")
 _MENDS = (
-    (re.compile(r"NVIDIA driver|NVIDIA's driver"), "install NVIDIA's driver, or give this container the GPU"),
+    (_TOO_OLD, "update NVIDIA's driver"),
+    (re.compile(r"no NVIDIA driver"), "install NVIDIA's driver"),
+    (re.compile(r"driver does not start"), "install NVIDIA's driver anew"),
+    (re.compile(r"no NVIDIA driver|finds no GPU"), "give this container the GPU"),
     (re.compile(r"libnv(infer|onnxparser)"), f"{PIP} install 'tensorrt-cu13<11'"),
     (re.compile(r"libcu(?!da\.so)"), f"{PIP} install 'onnxruntime-gpu[cuda,cudnn]'"),
 )
@@ -37,17 +44,21 @@ def reason_in(said: Sequence[str]) -> str:
     loading = [line for line in reasons if "cannot open shared object" in line]
     reason = (loading or reasons or ["the runtime gave no reason"])[0].rstrip(". ")
     driver = _driver_trouble()
-    return f"{reason}; {driver}" if driver and driver not in reason else reason
+    if not driver and _TOO_OLD.search(reason):
+        driver = f"NVIDIA's driver knows CUDA {_driver_cuda()} at most"
+    return f"{reason}; {driver}" if driver else reason
 
 
 def mends_for(reason: str) -> str:
-    """What to do about a reason, as "this; that; "; empty where nobody knows."""
+    """What to do about a reason, as "this; that; or "; empty where nobody knows."""
     mends = [mend for pattern, mend in _MENDS if pattern.search(reason)]
-    return "".join(f"{mend}; " for mend in mends)
+    return "".join(f"{mend}; " for mend in mends) + ("or " if mends else "")
 
 
 def _plain(line: str) -> str:
     found = _SAID.search(line)
+    if failure := _FAILURE.search(line):
+        return failure.group(0).strip()
     text = _SOURCE.sub("", _PATH.sub("", _PLACE.sub("", found.group(1) if found else line)))
     text = _LIBRARY.sub(r"\1 does not load: ", text)
     return text.replace("\x1b[m", "").strip()[:400]
@@ -64,9 +75,18 @@ def _driver_trouble() -> str:
     code, count = driver.cuInit(0), ctypes.c_int()
     if code == 0:
         code = driver.cuDeviceGetCount(ctypes.byref(count))
-    if code != 0:
+    if code not in (0, _NO_DEVICE):
         return f"NVIDIA's driver does not start (cuInit says {code})"
     return "" if count.value else "NVIDIA's driver finds no GPU"
+
+
+def _driver_cuda() -> str:
+    """The newest CUDA that NVIDIA's driver, which is there, can serve."""
+    import ctypes
+
+    number = ctypes.c_int()
+    ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(number))
+    return f"{number.value // 1000}.{number.value % 1000 // 10}"
 
 
 class Overheard:

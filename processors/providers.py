@@ -106,7 +106,7 @@ def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
             return on_cpu
         raise ProviderUnavailable(
             f"provider {asked} was asked for and is not active: {reason}: "
-            f"{mends_for(reason)}or choose --provider cpu"
+            f"{mends_for(reason)}choose --provider cpu"
         ) from error
 
 
