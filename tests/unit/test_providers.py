@@ -13,7 +13,7 @@ from framefuse.settings import load
 from processors import runtime_packages
 from processors.onnx import OnnxModel, OnnxSettings
 from processors.onnx.tuning import Tuning, tensorrt_options
-from processors.overhearing import mends_for, reason_in
+from processors.overhearing import first_line, mends_for, reason_in
 from processors.providers import CPU, CUDA, TENSORRT, Provider, check_packages, shares
 from tests.unit.models import a_depth_net
 
@@ -88,6 +88,18 @@ def test_the_reason_names_the_library_and_not_a_line_of_source_code() -> None:
     assert "onnxruntime_src" not in reason
 
 
+CUDA_FAILURE = (  # shortened; seen with a driver that is too old for CUDA 13
+    "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:146 std::conditional_t<THRW, void, Stat> "
+    "onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = cudaError; bool THRW = true] "
+    "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; hostname=vm"
+)
+
+
+def test_a_failure_of_cuda_is_told_without_source_code_and_the_name_of_the_host() -> None:
+    said = first_line(RuntimeError(CUDA_FAILURE))
+    assert said == "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version"
+
+
 def test_engines_of_tensorrt_are_kept_by_content_where_the_settings_say(tmp_path: Path) -> None:
     settings = load(
         OnnxSettings, provider="tensorrt", tensorrt_cache=tmp_path / "engines", tensorrt_fp16=True
@@ -114,10 +126,9 @@ def test_an_unknown_provider_is_refused_before_anything_starts() -> None:
 def test_what_is_missing_is_told_with_what_brings_it() -> None:
     assert "onnxruntime-gpu[cuda,cudnn]" in mends_for("libcublasLt.so.13: cannot open shared object file")
     assert "tensorrt-cu13<11" in mends_for("libnvinfer.so.10: cannot open shared object file")
-    no_driver = (
-        "libcuda.so.1: cannot open shared object file; this machine has no NVIDIA driver (libcuda.so.1)"
-    )
-    assert mends_for(no_driver) == "install NVIDIA's driver, or give this container the GPU; "
+    no_driver = "libcuda.so.1: cannot open shared object file; this machine has no NVIDIA driver"
+    assert mends_for(no_driver) == "install NVIDIA's driver; give this container the GPU; or "
+    assert mends_for("CUDA failure 35: CUDA driver version is insufficient") == "update NVIDIA's driver; or "
     assert mends_for("something else") == ""
 
 
