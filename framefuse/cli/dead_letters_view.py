@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from framefuse.dead_letters.cases import Case, Letter
 from framefuse.terminal import watched
 from schemas.records import DeadLetter, Frame, Outcome
 
 _HEX_BYTES = 64
+_FRAME_LETTERS = 32
+_MESSAGE_LETTERS = 200
 
 
 def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
@@ -24,18 +27,15 @@ def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
         console.print("No dead letters that are open; --all shows those that were sent again, too.")
         return
     _show_reasons(console, cases)
-    table = Table("letter", "when", "frame", "stage", "error", "attempt", box=None, header_style="dim")
+    table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
+    table.add_column("letter", no_wrap=True, width=6)
+    table.add_column("when", no_wrap=True, width=14)
+    table.add_column("frame", no_wrap=True, width=min(_FRAME_LETTERS, console.width // 5))
+    table.add_column("given up by, and why", no_wrap=True, ratio=1)
     for case in cases[-limit:]:
         last = case.last
-        again = "" if case.open else f" [dim](sent again as {case.sent_again_as})[/dim]"
-        table.add_row(
-            str(last.id),
-            f"{last.written_at.astimezone():%m-%d %H:%M:%S}",
-            escape(_named(last)),
-            ", ".join(letter.stage for letter in case.letters),
-            escape(f"{last.error}: {_shortened(last.message, 60)}"),
-            f"{case.attempt}{again}",
-        )
+        when = f"{last.written_at.astimezone():%m-%d %H:%M:%S}"
+        table.add_row(str(last.id), when, escape(_named(last)), _why(case))
     console.print(table)
     if len(cases) > limit:
         console.print(f"… and {len(cases) - limit:,} before these: --limit {len(cases)}", style="dim")
@@ -69,6 +69,20 @@ def show_letter(console: Console, letter: Letter, raw: DeadLetter) -> None:
     for name, text in rows.items():
         table.add_row(name, escape(text))
     console.print(table)
+
+
+def _why(case: Case) -> Text:
+    """Who gave up on it and for which error; its message on a line of its own, as far as there is room."""
+    stages = ", ".join(letter.stage for letter in case.letters)
+    message = _shortened(case.last.message, _MESSAGE_LETTERS)
+    return Text.assemble(f"{stages}: {case.last.error}", *_attempts(case), "\n", (message, "dim"))
+
+
+def _attempts(case: Case) -> list[tuple[str, str]]:
+    """What is to be said beside the error of a frame that was sent more than once."""
+    words = [f"attempt {case.attempt}"] if case.attempt else []
+    words += [] if case.open else [f"sent again as {case.sent_again_as}"]
+    return [(f" ({', '.join(words)})", "yellow")] if words else []
 
 
 def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case]) -> None:

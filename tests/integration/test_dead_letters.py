@@ -162,9 +162,9 @@ def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again
     assert set(cases) == {other.stream_id, None}
     assert errors_in_sight(pipeline) == {
         ("detection", "UnreadableImage", other.stream_id),
-        ("detection", "UndecodableRecord", "unreadable"),
+        ("detection", "UndecodableRecord", "unknown"),
         ("depth", "UnreadableImage", other.stream_id),
-        ("depth", "UndecodableRecord", "unreadable"),
+        ("depth", "UndecodableRecord", "unknown"),
     }
     for case in cases.values():
         assert {letter["stage"] for letter in case["letters"]} == {"detection", "depth"}
