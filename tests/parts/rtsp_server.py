@@ -54,8 +54,10 @@ MJPEG = (
 """A moving test picture as JPEGs."""
 
 
-def write_video(path: Path, *, codec: str = "libx264", seconds: int = 60) -> Path:
-    """160×120 at 15 frames a second, a key frame every second; each picture of another grey."""
+def write_video(
+    path: Path, *, codec: str = "libx264", seconds: int = 60, size: tuple[int, int] = (160, 120)
+) -> Path:
+    """15 frames a second, a key frame every second; each picture of another grey."""
     import av  # the Python of the system, which runs the server, has none of these
     import numpy as np
 
@@ -63,9 +65,9 @@ def write_video(path: Path, *, codec: str = "libx264", seconds: int = 60) -> Pat
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=15, options=options)
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
         for number in range(15 * seconds):
-            pixels = np.full((120, 160, 3), number % 255, np.uint8)
+            pixels = np.full((size[1], size[0], 3), number % 255, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
     return path
