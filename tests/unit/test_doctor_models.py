@@ -35,7 +35,8 @@ def test_two_packages_of_the_runtime_are_one_too_many(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert checks.look_at_runtime(SCENE)[0].status is Status.OK
-    a_package(tmp_path, "onnxruntime-gpu", "1.31.1")
+    (other,) = set(runtime_packages.PACKAGES) - set(runtime_packages.onnxruntime_packages())
+    a_package(tmp_path, other, "1.31.1")
     monkeypatch.syspath_prepend(tmp_path)
 
     (found,) = checks.look_at_runtime(SCENE)
@@ -43,7 +44,7 @@ def test_two_packages_of_the_runtime_are_one_too_many(
     assert found.status is Status.PROBLEM
     assert "onnxruntime and onnxruntime-gpu are both installed" in found.found
     assert found.mend == runtime_packages.INSTALL_GPU
-    shutil.rmtree(tmp_path / "onnxruntime_gpu-1.31.1.dist-info")
+    shutil.rmtree(tmp_path / f"{other.replace('-', '_')}-1.31.1.dist-info")
     assert checks.look_at_runtime(SCENE)[0].status is Status.OK
 
 

@@ -1,6 +1,7 @@
 """Asked for and not there is a failed start; what is chosen is said. All of it without a GPU."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,15 @@ BOTH = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
 GPU_PROVIDERS = [TENSORRT, CUDA, CPU]
 
 
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="it may really work here")
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
 def test_a_provider_that_is_not_there_is_an_error_and_never_the_cpu(
     tmp_path: Path, provider: Provider
 ) -> None:
     path = a_depth_net(tmp_path / "mean.onnx")
-    expected = rf"{provider} was asked for, onnxruntime .* has only .*CPU.*pip install .*--provider cpu"
+    without_it = r", onnxruntime .* has only .*CPU.*pip install .*"
+    without_a_gpu = r" and is not active: .*this machine has no NVIDIA driver.*install NVIDIA's driver.*"
+    expected = rf"provider {provider} was asked for({without_it}|{without_a_gpu})choose --provider cpu"
     with pytest.raises(ProviderUnavailable, match=expected):
         OnnxModel(path, provider, tuning=Tuning(tensorrt_cache=tmp_path))
 
@@ -38,10 +42,10 @@ def test_auto_says_what_it_chose_and_why_in_the_log_a_metric_and_each_result(
     with caplog.at_level(logging.INFO, "framefuse.model"):
         model = OnnxModel(a_depth_net(tmp_path / "auto.onnx"))
     sha256 = model.identity.sha256
-    assert f"auto.onnx runs on {CPU}: this onnxruntime has no CUDA (sha256 {sha256})" in caplog.text
-    labels = {"model": "auto.onnx", "sha256": sha256, "provider": CPU}
+    provider = model.identity.provider
+    assert re.search(rf"auto\.onnx runs on {provider}: .+ \(sha256 {sha256}\)", caplog.text)
+    labels = {"model": "auto.onnx", "sha256": sha256, "provider": provider}
     assert REGISTRY.get_sample_value("framefuse_model_info", labels) == 1
-    assert model.identity.provider == CPU
 
 
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
