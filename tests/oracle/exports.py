@@ -6,6 +6,8 @@ Needs Ultralytics (AGPL), which only these tests may import.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
 from tests.oracle.seeing import SIZE, a_texture, as_input, see
@@ -20,14 +22,17 @@ _SIDE_MEAN, _SIDE_SPREAD = 2.0, 1.0
 """Of the sides of boxes in cells, where they are not a distribution: a few boxes are inside out."""
 
 
-def export(name: str, folder: Path, *, half: bool = False, int8: bool = False, **options: object) -> Path:
+def export(
+    name: str, folder: Path, *, half: bool = False, int8: bool | str = False, **options: object
+) -> Path:
     """An ONNX file of `name` (such as yolov8n), seeded.
 
     Args:
         name: of a yaml of Ultralytics.
         folder: where it goes.
         half: what it takes and gives is float16, as in a file exported on a GPU.
-        int8: its weights are 8 bits, as onnxruntime's dynamic quantization makes them.
+        int8: its weights are 8 bits, as onnxruntime's dynamic quantization makes them; "calibrated": what
+            passes between its layers is too, between pairs of QuantizeLinear and DequantizeLinear.
         options: as for Ultralytics' own `export`.
     """
     import torch
@@ -45,7 +50,7 @@ def export(name: str, folder: Path, *, half: bool = False, int8: bool = False, *
     path = Path(model.export(format="onnx", **settings))
     if half:
         onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=False), path)
-    return path if not int8 else _quantized(path)
+    return path if not int8 else _quantized(path, calibrated=int8 == "calibrated")
 
 
 def opened(name: str) -> Any:  # noqa: ANN401 - Ultralytics has no types here
@@ -55,15 +60,33 @@ def opened(name: str) -> Any:  # noqa: ANN401 - Ultralytics has no types here
     return RTDETR(name) if Path(name).stem.startswith("rtdetr") else YOLO(name, task="detect")
 
 
-def _quantized(path: Path) -> Path:
-    from onnxruntime.quantization import quantize_dynamic
+def _quantized(path: Path, *, calibrated: bool) -> Path:
+    from onnxruntime.quantization import quantize_dynamic, quantize_static
 
     target = path.with_stem(f"{path.stem}-int8")
-    quantize_dynamic(path, target)
+    if calibrated:
+        quantize_static(path, target, _calibration(), op_types_to_quantize=["Conv"])
+    else:
+        quantize_dynamic(path, target)
     quantized = onnx.load(target)
     onnx.helper.set_model_props(quantized, {one.key: one.value for one in onnx.load(path).metadata_props})
     onnx.save(quantized, target)
     return target
+
+
+def _calibration() -> Any:  # noqa: ANN401 - ONNX Runtime has no types here
+    """Eight pictures, by which the ranges between layers are found."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Textures(CalibrationDataReader):  # type: ignore[misc]  # its base has no types
+        def __init__(self) -> None:
+            self._seeds = iter(range(100, 108))
+
+        def get_next(self) -> "dict[str, npt.NDArray[np.float32]] | None":
+            seed = next(self._seeds, None)
+            return None if seed is None else {"images": as_input(a_texture(SIZE, SIZE, seed))}
+
+    return Textures()
 
 
 def _spread(network: "Module") -> None:

@@ -49,6 +49,8 @@ FILES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "yolo26n-end-to-end-dynamic": ("yolo26n", {"nms": False, "dynamic": True}),
     "yolo26n-nms": ("yolo26n", {"nms": True}),
     "yolov8n-int8": ("yolov8n", {"int8": True}),
+    "yolov8n-int8-qdq": ("yolov8n", {"int8": "calibrated"}),
+    "yolo11n-int8-qdq": ("yolo11n", {"int8": "calibrated"}),
     "rtdetr-l": ("rtdetr-l", {}),
 }
 
@@ -78,21 +80,24 @@ class Twice:
         self._ours = Detection(load(DetectionSettings, model=path, provider=Provider.CPU))
 
     def theirs(self, picture: Path) -> list[Found]:
-        """What Ultralytics finds; boxes clipped to the picture, which it leaves out for RT-DETR."""
-        (result,) = self._theirs.predict(
-            str(picture), imgsz=SIZE, conf=0.25, iou=0.7, max_det=300, device="cpu", verbose=False
-        )
-        height, width = result.orig_shape
-        clipped = np.clip(result.boxes.xyxy.numpy(), 0, [width, height, width, height])
-        corners, scores, classes = (
-            values.tolist() for values in (clipped, result.boxes.conf, result.boxes.cls)
-        )
-        return [Found(int(k), score, box) for k, score, box in zip(classes, scores, corners, strict=True)]
+        """What Ultralytics finds."""
+        return predicted(self._theirs, picture)
 
     def ours(self, picture: Path) -> list[Found]:
         """What framefuse finds."""
         (found,) = found_by(self._ours, picture)
         return found
+
+
+def predicted(model: Any, picture: Path) -> list[Found]:  # noqa: ANN401 - Ultralytics has no types here
+    """What Ultralytics finds; boxes clipped to the picture, which it leaves out for RT-DETR."""
+    (result,) = model.predict(
+        str(picture), imgsz=SIZE, conf=0.25, iou=0.7, max_det=300, device="cpu", verbose=False
+    )
+    height, width = result.orig_shape
+    clipped = np.clip(result.boxes.xyxy.numpy(), 0, [width, height, width, height])
+    corners, scores, classes = (values.tolist() for values in (clipped, result.boxes.conf, result.boxes.cls))
+    return [Found(int(k), score, box) for k, score, box in zip(classes, scores, corners, strict=True)]
 
 
 @pytest.mark.parametrize("name", PICTURES)
