@@ -43,9 +43,11 @@ class StageGroup(TyperGroup):
         """The command of one stage."""
         from framefuse import plugins
 
-        run = _nothing if self._by_name_only else _command_for(plugins.load_stage(cmd_name))
+        stage = None if self._by_name_only else plugins.load_stage(cmd_name)
+        run = _nothing if stage is None else _command_for(stage)
+        shares = stage is None or stage.main is None
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        single.command(name=cmd_name, help=_help_of(cmd_name))(run)
+        single.command(name=cmd_name, help=_help_of(cmd_name, workers=shares))(run)
         command = typer.main.get_command(single)
         command.name = cmd_name
         return command
@@ -101,10 +103,9 @@ def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage o
         options = RunOptions(given["workers"], given["metrics_host"], given["metrics_port"])
         run_stage(stage, settings, kafka, options, stop_on_signals())
 
+    workers = typer.Option(min=1, help="Workers, as threads of this process.", hidden=stage.main is not None)
     parameters = [
-        _parameter(
-            "workers", Annotated[int, typer.Option(min=1, help="Workers, as threads of this process.")], 1
-        ),
+        _parameter("workers", Annotated[int, workers], 1),
         _parameter("bootstrap", Bootstrap, None),
         _parameter("prefix", Prefix, None),
         _parameter("metrics_host", Annotated[str, typer.Option(help="Where /metrics listens.")], "127.0.0.1"),
@@ -148,10 +149,13 @@ def _described(settings: type[Any], name: str, field: Any) -> str:  # noqa: ANN4
     return f"{field.description or name}{default} [dim]({prefix}{name.upper()})[/dim]"
 
 
-def _help_of(name: str) -> str:
+def _help_of(name: str, *, workers: bool) -> str:
+    what = "workers of the stage" if workers else "one process of the stage"
+    more = "" if workers else " More such processes, here or on other hosts, share the work."
+    example = " --workers 3" if workers else ""
     return (
-        f"Run workers of the stage [bold]{name}[/bold] until Ctrl-C, which drains and commits; a second "
-        f"one stops at once.\n\n"
+        f"Run {what} [bold]{name}[/bold] until Ctrl-C, which drains and commits; a second "
+        f"one stops at once.{more}\n\n"
         f"[cyan]framefuse run {name}[/cyan]\n\n"
-        f"[cyan]framefuse run {name} --workers 3 --metrics-port 9464[/cyan]"
+        f"[cyan]framefuse run {name}{example} --metrics-port 9464[/cyan]"
     )
