@@ -131,6 +131,21 @@ def test_every_stage_is_a_deployment_with_probes_a_budget_and_a_name_of_its_own(
 
 
 @NEEDS_KUBECTL
+def test_a_secret_goes_to_the_one_stage_that_needs_it() -> None:
+    given: dict[str, list[str]] = {}
+    for manifest in manifests():
+        if manifest["kind"] == "Deployment":
+            (worker,) = manifest["spec"]["template"]["spec"]["containers"]
+            sources = worker["envFrom"]
+            assert [
+                one for one in sources if one.get("configMapRef", {}).get("name", "").startswith("framefuse-")
+            ]
+            for secret in (one["secretRef"]["name"] for one in sources if "secretRef" in one):
+                given.setdefault(secret, []).append(manifest["metadata"]["name"])
+    assert given == {"framefuse-object-store": ["object-store"], "framefuse-cameras": ["camera"]}
+
+
+@NEEDS_KUBECTL
 def test_with_its_patch_taken_in_models_get_a_gpu_each_and_other_stages_none(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ROOT / "k8s", tmp_path / "k8s"))
     settings = folder / "kustomization.yaml"
