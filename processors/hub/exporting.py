@@ -13,6 +13,7 @@ from framefuse.errors import BadInput, ModelUnusable
 from processors.hub.families import Family, family_of
 from processors.hub.folder import HubFolder, read_folder
 from processors.hub.loading import network_of, torch_for
+from processors.model_files.addresses import parse, shown
 from processors.model_files.fetching import FetchOptions, fetch_folder
 
 OPSET = 18
@@ -37,12 +38,12 @@ def export(source: str, to: Path, options: FetchOptions | None = None) -> Path:
     """
     if to.suffix != ".onnx":
         raise BadInput(f"{to} is no name for an ONNX file: let it end with .onnx")
+    torch_for(f"the export of {shown(parse(source))}", "onnx", "onnxscript")
     folder = read_folder(fetch_folder(source, options))
     family = family_of(folder)
     if not family.exported:
         raise ModelUnusable(f"{folder.name} is a {family.model_type}, which is not exported: run it on torch")
     about = {**family.describe(folder), "source": folder.name, "source_sha256": folder.sha256}
-    torch_for(folder)
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ From safetensors, without network, without code from the folder, and only with a
 
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class TorchModel(PictureModel):
             ProviderUnavailable: the provider is not there.
         """
         family = family_of(folder)
-        torch = torch_for(folder)
+        torch = torch_for(folder.name)
         self.metadata = dict(family.describe(folder))
         active = _active(torch, provider)
         torch.set_num_threads(threads)
@@ -92,18 +93,22 @@ _loading = threading.Lock()
 """`transformers` loads one model at a time: it changes torch's defaults meanwhile."""
 
 
-def torch_for(folder: HubFolder) -> Any:  # noqa: ANN401 - the package, which has no types here
+def torch_for(name: str, *more: str) -> Any:  # noqa: ANN401 - the package, which has no types here
     """torch, where `transformers` is installed too.
+
+    Args:
+        name: of the model, for the message.
+        more: packages that are needed as well.
 
     Raises:
         ModelUnusable: they are not.
     """
     try:
-        import torch
-        import transformers  # noqa: F401 - asked for first, so that one message tells it all
+        for package in ("torch", "transformers", *more):  # all of them, so that one message tells it all
+            import_module(package)
     except ImportError as error:
-        raise ModelUnusable(f"{folder.name} needs torch: pip install 'framefuse[torch]' ({error})") from error
-    return torch
+        raise ModelUnusable(f"{name} needs torch: pip install 'framefuse[torch]' ({error})") from error
+    return import_module("torch")
 
 
 def network_of(folder: HubFolder, family: Family) -> Any:  # noqa: ANN401 - a torch module, or its absence
@@ -112,7 +117,7 @@ def network_of(folder: HubFolder, family: Family) -> Any:  # noqa: ANN401 - a to
     Raises:
         ModelUnusable: torch is not installed, the weights are broken, or some are missing.
     """
-    torch_for(folder)
+    torch_for(folder.name)
     import transformers
 
     model_class = getattr(transformers, family.model_class)
