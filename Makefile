@@ -22,7 +22,7 @@ demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sh
 	@$(BIN)/framefuse demo
 
 test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 test-faults: $(BIN)/.dev ## Workers, brokers, networks, stores and clocks fail under the pipeline: half an hour
 	@$(BIN)/pytest -m storm tests/faults
