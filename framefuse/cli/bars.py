@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from framefuse.terminal import watched
 
@@ -18,6 +17,8 @@ def reading_bar(what: str, *, more_than: int) -> Iterator[Callable[[int, int], N
 
     Gives what to call with the number read and of how many.
     """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(f"reading {what}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not watched(console)) as bar:
@@ -69,4 +70,4 @@ class _LateSpinner:
             return
         with self._console.status("") as status:
             while not self._done.wait(0.1):
-                status.update(f"{self._doing} {self._what} …")
+                status.update(f"{self._doing} {self._what}".rstrip() + " …")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framefuse.cli.acls import acls
+from framefuse.cli.bars import waiting_for
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def create(
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
     admin, console = Admin(kafka), Console(soft_wrap=True)
-    created = admin.create_topics(ALL, partitions=partitions or _PARTITIONS, replication=replication)
-    grown = admin.level_partitions()
-    SchemaTopic(kafka)
-    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
-    there = admin.check_partitions()
+    with waiting_for("creating topics"):
+        created = admin.create_topics(ALL, partitions=partitions or _PARTITIONS, replication=replication)
+        grown = admin.level_partitions()
+        SchemaTopic(kafka)
+        states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+        there = admin.check_partitions()
     if as_json:
         found = {"partitions": there, "created": created, "grown": grown, "topics": _as_dicts(states)}
         print(json.dumps(found))
@@ -104,8 +106,9 @@ def grow(
             f"{FRAMES.name(kafka.prefix)} has {there} partitions, --partitions {partitions} is not more: "
             "Kafka cannot take partitions away"
         )
-    grown = admin.level_partitions(partitions)
-    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+    with waiting_for("growing topics"):
+        grown = admin.level_partitions(partitions)
+        states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
     if as_json:
         print(json.dumps({"partitions": partitions, "grown": grown, "topics": _as_dicts(states)}))
         return
@@ -126,7 +129,8 @@ def list_topics(as_json: AsJson = False, bootstrap: Bootstrap = None, prefix: Pr
     from schemas.topics import ALL
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
-    states = Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL])
+    with waiting_for("asking the broker"):
+        states = Admin(kafka).topic_states([topic.name(kafka.prefix) for topic in ALL])
     if as_json:
         print(json.dumps(_as_dicts(states)))
         return
@@ -160,10 +164,11 @@ def mend(
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
     admin, console = Admin(kafka), Console(soft_wrap=True, highlight=False)
-    states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
-    changes, groups = mending.changes(states, kafka.prefix), mending.lost_groups(kafka)
-    if not dry_run:
-        mending.mend(admin, changes, groups)
+    with waiting_for("comparing topics"):
+        states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+        changes, groups = mending.changes(states, kafka.prefix), mending.lost_groups(kafka)
+        if not dry_run:
+            mending.mend(admin, changes, groups)
     if as_json:
         found = {"changes": [asdict(one) for one in changes], "groups": groups, "dry_run": dry_run}
         print(json.dumps(found))

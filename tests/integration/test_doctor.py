@@ -70,8 +70,11 @@ def configure(scene: Scene, changes: Mapping[str, Mapping[str, str]]) -> None:
 
 def test_topics_that_are_missing_or_differ_in_partitions_are_made_and_levelled(scene: Scene) -> None:
     prefix, admin = scene.kafka.prefix, AdminClient({"bootstrap.servers": scene.bootstrap or ""})
-    assert unwell(scene)["topics"].found == f"no topic of {prefix}"
-    mended(scene, topics, "topics", "framefuse topics create")
+    none = unwell(scene)["topics"]  # the broker may hold pipelines of other tests, which it tells
+    assert none.found.startswith(f"no topic of {prefix}")
+    assert none.mend.startswith("framefuse topics create")
+    type_in(none.mend)
+    assert unwell(scene, topics) == {}
 
     for done in admin.create_partitions([NewPartitions(f"{prefix}.depth", 6)]).values():
         done.result(20)
