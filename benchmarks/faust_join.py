@@ -31,7 +31,7 @@ from schemas.heads import FusedHead, decode_head
 from schemas.topics import ALL, DEPTH, DETECTIONS, FUSED
 from tests.unit.builders import depth_of, detections_of
 
-PARTITIONS, KILL_EVERY_S, QUIET_S, PATIENCE_S = 4, 8.0, 20.0, 120.0
+PARTITIONS, KILL_EVERY_S, QUIET_S, PATIENCE_S = 4, 8.0, 60.0, 240.0
 ENGINES = {
     "ours": ["-m", "framefuse", "run", "join"],
     "faust": ["-m", "benchmarks.faust_join_app"],

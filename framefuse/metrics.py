@@ -58,6 +58,11 @@ PICTURES = Counter(
 )
 
 JOIN_PENDING = Gauge("framefuse_join_pending_halves", "Halves that wait for the other side.", ["worker"])
+JOIN_PAUSED = Gauge(
+    "framefuse_join_paused_partitions",
+    "Partitions of which one side leads by its limit, and waits for the other.",
+    ["worker"],
+)
 JOIN_EVENTS = Counter("framefuse_join_events_total", "Late halves, duplicates, time-outs.", ["event"])
 JOIN_HALF_ASSIGNED = Gauge(
     "framefuse_join_half_assigned_partitions",
@@ -74,6 +79,9 @@ OUTCOMES = Counter("framefuse_outcomes_total", "Frames by their final outcome.",
 PUBLISHED = Counter("framefuse_published_total", "Frames that the broker acknowledged.")
 REJECTED = Counter("framefuse_rejected_total", "Pictures that a publisher refused.", ["reason"])
 DROPPED = Counter("framefuse_dropped_total", "Live frames dropped before sending.")
+UNACKNOWLEDGED = Gauge(
+    "framefuse_unacknowledged_records", "Handed to the Kafka client of a publisher, and not yet acknowledged."
+)
 
 STREAMS = Gauge(
     "framefuse_streams",

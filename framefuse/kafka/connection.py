@@ -14,6 +14,8 @@ from framefuse.settings import KafkaSettings
 
 log = logging.getLogger("framefuse.kafka")
 MESSAGE_LIMIT_BYTES = 8 << 20
+QUEUE_LIMIT_RECORDS, QUEUE_LIMIT_BYTES = 100_000, 256 << 20
+"""Of a producer: what is handed over and not yet acknowledged."""
 REQUEST_TIMEOUT_S = 10.0
 METADATA_REFRESH_S = 15
 _TELL_INTERVAL_S = 30.0
@@ -88,7 +90,8 @@ def producer_config(settings: KafkaSettings, client_id: str) -> Config:
         **client_config(settings, client_id),
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
-        "queue.buffering.max.kbytes": 256 << 10,
+        "queue.buffering.max.messages": QUEUE_LIMIT_RECORDS,
+        "queue.buffering.max.kbytes": QUEUE_LIMIT_BYTES >> 10,
     }
 
 

@@ -80,6 +80,10 @@ class Producer:
                 raise BadInput(f"a record of {len(value)} bytes is too large for {topic}") from None
             raise self._ended(error.args[0], topic) from None
 
+    def __len__(self) -> int:
+        """Records that are handed over and not yet reported."""
+        return len(self._producer)
+
     def poll(self, timeout_s: float = 0.0) -> int:
         """Serve delivery reports; the number served."""
         try:

@@ -19,6 +19,7 @@ from framefuse.kafka import (
     group_of,
     resolve_bootstrap,
 )
+from framefuse.metrics import UNACKNOWLEDGED
 from framefuse.publishing.answers import Answers
 from framefuse.publishing.decisions import emptiest, partition_of
 from framefuse.publishing.hold_back import DEFAULT_LIMIT, Hold, HoldBack
@@ -227,6 +228,7 @@ class Outlet:
     def _serve(self) -> None:
         while not self._closed.is_set():
             self._producer.poll(_POLL_S)
+            UNACKNOWLEDGED.set(len(self._producer))
 
     def _watch(self) -> None:
         while not self._closed.wait(_GROUPS_EVERY_S):

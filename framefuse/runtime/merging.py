@@ -75,6 +75,7 @@ class MergeMembership:
         self._half: frozenset[Partition] = frozenset()
         self._committed: dict[Partition, int] = {}
         self._counted = self._merge.counts()
+        self._paused = 0
         self._watched_s = 0.0
 
     def run(self) -> None:
@@ -177,8 +178,10 @@ class MergeMembership:
 
     def _pace(self) -> None:
         """Pause a source that leads too far; resume it when the others have caught up."""
+        self._paused = 0
         for topic, suffix in self._parts.sources.items():
             crowded = [n for n in self._whole if self._merge.crowded(suffix, n)]
+            self._paused += len(crowded)
             self._consumer.pause(Partition(topic, number) for number in crowded)
             free = self._whole.difference(crowded)
             self._consumer.resume(Partition(topic, number) for number in free)
@@ -208,6 +211,7 @@ class MergeMembership:
         counts, before = self._merge.counts(), self._counted
         self._counted = counts
         metrics.JOIN_PENDING.labels(self._parts.name).set(counts.pending)
+        metrics.JOIN_PAUSED.labels(self._parts.name).set(self._paused)
         metrics.JOIN_EVENTS.labels("late").inc(counts.late - before.late)
         metrics.JOIN_EVENTS.labels("duplicates").inc(counts.duplicates - before.duplicates)
         metrics.JOIN_EVENTS.labels("timed_out").inc(counts.timed_out - before.timed_out)

@@ -36,7 +36,7 @@ class DetectionSettings(OnnxSettings):
     iou_any_label: float | None = Field(
         None, ge=0, le=1, description="The same for boxes of different classes; the model's own, else never."
     )
-    max_det: int = Field(300, ge=1, description="Most objects in one frame.")
+    max_det: int = Field(300, ge=1, le=2000, description="Most objects in one frame.")
     head: HeadName | None = Field(None, description="Layout of the outputs, for a file that does not tell.")
     resize: Resize | None = Field(
         None, description="How pictures come to the model's size, for a file that does not tell."
