@@ -8,7 +8,8 @@ from schemas.records import Model
 log = logging.getLogger("framefuse.model")
 
 
-def announce(model: Model, reason: str) -> None:
-    """Say it, and why it runs there."""
-    log.info("%s runs on %s: %s (sha256 %s)", model.name, model.provider, reason, model.sha256)
+def announce(model: Model, reason: str, *, fell_back: bool = False) -> None:
+    """Say it, and why it runs there; aloud if something better was there and did not work."""
+    level = logging.WARNING if fell_back else logging.INFO
+    log.log(level, "%s runs on %s: %s (sha256 %s)", model.name, model.provider, reason, model.sha256)
     metrics.MODEL.labels(model.name, model.sha256, model.provider).set(1)

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -67,6 +67,8 @@ class Opened:
     """That really is active, as the runtime calls it."""
     reason: str
     """Why this one, for the log."""
+    fell_back: bool = False
+    """AUTO found CUDA, and it did not work."""
 
 
 def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
@@ -103,7 +105,7 @@ def open_session(model: Path, asked: Provider, wish: SessionWish) -> Opened:
         reason = str(error) if isinstance(error, Stop) else reason_in([*overheard.lines, str(error)])
         on_cpu = _on_cpu(model, wish, reason)  # or what is wrong with the file itself
         if asked is Provider.AUTO:
-            return on_cpu
+            return replace(on_cpu, fell_back=True)
         raise ProviderUnavailable(
             f"provider {asked} was asked for and is not active: {reason}: "
             f"{mends_for(reason)}choose --provider cpu"

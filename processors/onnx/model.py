@@ -8,6 +8,7 @@ several callers use several cores better than one caller with several threads.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,16 @@ class OnnxModel(PictureModel):
         found, self._tuning = _found(model), tuning or Tuning()
         options = tensorrt_options(self._tuning, found.sha256) if provider is Provider.TENSORRT else {}
         opened = _open(found.path, provider, SessionWish(threads, options))
-        reason = opened.reason
         try:
             self._use(opened, found, size)
         except ModelFailed as error:
             if provider is not Provider.AUTO or opened.provider == CPU:
                 raise ModelUnusable(str(error)) from error
             reason = f"{opened.provider} is there and cannot run it ({error})"
-            opened = _open(found.path, Provider.CPU, SessionWish(threads))
+            on_cpu = _open(found.path, Provider.CPU, SessionWish(threads))
+            opened = replace(on_cpu, reason=reason, fell_back=True)
             self._use(opened, found, size)
-        self.reason = reason
-        announce(self.identity, reason)
+        announce(self.identity, opened.reason, fell_back=opened.fell_back)
         self._prepare_batches()
 
     def _use(self, opened: Opened, found: LocalModel, size: tuple[int, int] | None) -> None:

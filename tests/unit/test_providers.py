@@ -4,8 +4,11 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import onnxruntime as ort
 import pytest
 from prometheus_client import REGISTRY
 
@@ -46,6 +49,72 @@ def test_auto_says_what_it_chose_and_why_in_the_log_a_metric_and_each_result(
     assert re.search(rf"auto\.onnx runs on {provider}: .+ \(sha256 {sha256}\)", caplog.text)
     labels = {"model": "auto.onnx", "sha256": sha256, "provider": provider}
     assert REGISTRY.get_sample_value("framefuse_model_info", labels) == 1
+
+
+@pytest.fixture
+def a_gpu_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime offers CUDA, and makes a session without it, as it does where a library is missing."""
+    make = ort.InferenceSession
+
+    def without(*arguments: Any, providers: Sequence[Any], **more: Any) -> ort.InferenceSession:
+        return make(*arguments, providers=[CPU], **more)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: GPU_PROVIDERS)
+    monkeypatch.setattr(ort, "InferenceSession", without)
+
+
+@pytest.mark.usefixtures("a_gpu_that_does_not_work")
+@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
+def test_a_session_that_came_without_its_provider_is_a_failed_start(
+    tmp_path: Path, provider: Provider
+) -> None:
+    with pytest.raises(ProviderUnavailable, match=rf"{provider} was asked for and is not active: "):
+        OnnxModel(a_depth_net(tmp_path / "mean.onnx"), provider, tuning=Tuning(tensorrt_cache=tmp_path))
+
+
+@pytest.mark.usefixtures("a_gpu_that_does_not_work")
+def test_auto_that_found_a_gpu_and_could_not_use_it_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = OnnxModel(a_depth_net(tmp_path / "mean.onnx"))
+    assert model.identity.provider == CPU
+    assert [record.levelname for record in caplog.records if "runs on" in record.message] == ["WARNING"]
+
+
+class SaysCuda:
+    """A session that says it is on CUDA; where that is not so its first run there fails."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._session, name)
+
+    def get_providers(self) -> list[str]:
+        return [CUDA, CPU]
+
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        return []
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="it may really work here")
+@pytest.mark.usefixtures("a_gpu_that_does_not_work")
+def test_a_model_that_fails_its_first_run_on_a_gpu_does_not_start_there_and_auto_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make = ort.InferenceSession
+
+    def first_one(*arguments: Any, providers: Sequence[Any], **more: Any) -> object:
+        session = make(*arguments, providers=providers, **more)
+        return SaysCuda(session) if CUDA in providers else session
+
+    monkeypatch.setattr(ort, "InferenceSession", first_one)
+    path = a_depth_net(tmp_path / "mean.onnx")
+    with pytest.raises(ModelUnusable, match=r"mean\.onnx failed while running"):
+        OnnxModel(path, Provider.CUDA)
+    model = OnnxModel(path)
+    assert model.identity.provider == CPU
+    assert "CUDAExecutionProvider is there and cannot run it" in caplog.text
 
 
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
