@@ -23,9 +23,9 @@ _INPUT, _PACE, _KAFKA = "Input", "Pace and limits", "Kafka"
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="PATH",
-        help="Video files, images, folders, quoted globs, "
-        "cameras as rtsp://… or http://…, or scenes as synthetic:?seed=7&size=640x384&fps=10&seconds=30.",
+        metavar="PATH|URL",
+        help="Video files, images, folders, quoted globs; cameras as rtsp://…, http://… or camera:0; "
+        "drawn scenes as synthetic:?seed=7&fps=10.",
         show_default=False,
     ),
 ]

@@ -4,8 +4,10 @@ Whoever gives a password as it is, and not as a reference, gets a warning, and t
 It was to be seen until then: some tenths of a second, while Python starts.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
 
 from framefuse.errors import BadInput
 from framefuse.streams.credentials import LiteralCredential, check, masked
@@ -31,10 +33,12 @@ def shown_arguments(arguments: Iterable[str]) -> list[str]:
 
 def warn_of_literals(addresses: Iterable[str]) -> None:
     """Say on stderr which addresses have a literal password, and what to write instead."""
+    console = Console(stderr=True, highlight=False)
     for address in addresses:
         try:
             check(address)
         except LiteralCredential as error:
-            print(f"warning: {error}. It is in the shell's history now.", file=sys.stderr)
+            text = f": {error}. The history of the shell may hold it now."
+            console.print(Text.assemble(("warning", "yellow"), text), soft_wrap=not console.is_terminal)
         except BadInput:
             continue  # whoever opens it says what is wrong with it
