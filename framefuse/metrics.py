@@ -95,5 +95,6 @@ DECLARED = Gauge(
 )
 CAMERA_RESTARTS = Counter("framefuse_camera_restarts_total", "Runs of a stream after its first one here.")
 DAMAGED_PACKETS = Counter(
-    "framefuse_damaged_packets_total", "Packets of cameras that could not be decoded and were left out."
+    "framefuse_damaged_packets_total",
+    "Packets of cameras that could not be decoded whole: their pictures are damaged, or left out.",
 )

@@ -188,7 +188,7 @@ class Capturing:
 
 
 def _shots(arrival: Arrival, feed: Feed) -> Iterator[_Shot]:
-    """The pictures of a packet; none when it is damaged: the stream goes on without it."""
+    """The pictures of a packet; none when it cannot be decoded: the stream goes on without it."""
     packet = arrival.packet
     if packet.is_corrupt:
         DAMAGED_PACKETS.inc()
@@ -204,4 +204,6 @@ def _shots(arrival: Arrival, feed: Feed) -> Iterator[_Shot]:
         DAMAGED_PACKETS.inc()
         return
     for frame in frames:
+        if frame.is_corrupt:
+            DAMAGED_PACKETS.inc()  # partly concealed; better than none, and there is no telling how much
         yield _Shot(frame.time if frame.pts is not None and feed.own_times else None, frame)

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from framefuse.errors import BadInput
 from framefuse.pictures.encoding import encoded
@@ -77,6 +78,7 @@ def test_a_camera_that_changes_its_size_goes_on(server: RtspServer) -> None:
 
 
 def test_lost_and_damaged_packets_do_not_end_the_stream(server: RtspServer) -> None:
+    before = _damaged()
     with Relay(server.port, meddle=LosePackets) as relay:
         items = open_camera(f"rtsp://127.0.0.1:{relay.port}/changing")
         until(items, is_state(State.RUNNING))
@@ -86,6 +88,7 @@ def test_lost_and_damaged_packets_do_not_end_the_stream(server: RtspServer) -> N
             taken += isinstance(item, Picture)
             if taken == 30:
                 break
+    assert _damaged() > before
 
 
 def test_a_live_playlist_is_followed_at_its_own_pace(tmp_path: Path) -> None:
@@ -131,6 +134,10 @@ def test_over_tls_only_who_is_trusted_is_a_camera(
 def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(BadInput, match=r"no device /dev/video77; there is .*--device /dev/video77"):
         parse("camera:77")
+
+
+def _damaged() -> float:
+    return REGISTRY.get_sample_value("framefuse_damaged_packets_total") or 0.0
 
 
 def _of_another_size(than: Picture) -> Callable[[Item], bool]:
