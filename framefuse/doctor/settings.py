@@ -1,8 +1,10 @@
-"""The settings of this environment: names that nothing reads are most often misspelt."""
+"""Settings in the environment and in `framefuse.yaml`: names that nothing reads are most often misspelt."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+
+import yaml
 
 from framefuse import plugins
 from framefuse.doctor.findings import Check, Finding, Scene, ok, warning
@@ -11,32 +13,61 @@ from framefuse.settings import SETTINGS_FILE, KafkaSettings, StageSettings
 
 _SUBJECT = "settings"
 _PREFIX = "FRAMEFUSE_"
-OWN = frozenset({"BROKER_DATA", "INSTANCE", "MAVEN_REPOSITORY", "DEBUG"})
+OWN = frozenset({"BROKER_DATA", "INSTANCE", "MAVEN_REPOSITORY"})
 """Variables that no settings class has."""
 
 
 def look(scene: Scene) -> Sequence[Finding]:
-    """Which variables are set, and which of them do something."""
+    """What is set, and which of it does something."""
     del scene
-    known = {f"{_PREFIX}{name}" for name in OWN}
-    kinds: list[type[KafkaSettings | StageSettings]] = [KafkaSettings, *_of_stages()]
+    stages = _of_stages()
+    variables = {f"{_PREFIX}{name}" for name in OWN}
+    names = set(KafkaSettings.model_fields)
+    kinds: list[type[KafkaSettings | StageSettings]] = [KafkaSettings, *stages]
     for kind in kinds:
         start = kind.model_config.get("env_prefix", _PREFIX)
-        known |= {f"{start}{field.upper()}" for field in kind.model_fields}
+        variables |= {f"{start}{field.upper()}" for field in kind.model_fields}
+    for stage in stages:
+        names |= {f"{stage.section}.{field}" for field in stage.model_fields}
     given = sorted(name for name in os.environ if name.startswith(_PREFIX))
-    return [judge(given, known, from_file=SETTINGS_FILE.is_file())]
+    return [judge(given, variables, in_file=in_file(), names=names)]
 
 
-def judge(given: Iterable[str], known: Collection[str], *, from_file: bool) -> Finding:
-    """Whether every variable that is set is read by something."""
-    given = list(given)
-    unknown = [name for name in given if name not in known]
+def judge(
+    given: Iterable[str], variables: Collection[str], *, in_file: Iterable[str], names: Collection[str]
+) -> Finding:
+    """Whether everything that is set is read by something.
+
+    Args:
+        given: variables of the environment that may be ours.
+        variables: those that something reads.
+        in_file: names in the file, those of a stage as `stage.name`.
+        names: those that something reads.
+    """
+    given, in_file = list(given), list(in_file)
+    unknown = [name for name in given if name not in variables]
     if unknown:
-        near = get_close_matches(unknown[0], known, n=1)
+        near = get_close_matches(unknown[0], variables, n=1)
         mend = f"unset {unknown[0]}" + (f"; export {near[0]}=…" if near else "")
         return warning(_SUBJECT, f"nothing reads {', '.join(unknown)}", mend)
-    sources = [*(["framefuse.yaml"] if from_file else []), *given]
+    unknown = [name for name in in_file if name not in names]
+    if unknown:
+        near = get_close_matches(unknown[0], names, n=1)
+        mend = f"{near[0]} in {SETTINGS_FILE}" if near else f"remove {unknown[0]} from {SETTINGS_FILE}"
+        return warning(_SUBJECT, f"nothing reads {', '.join(unknown)} in {SETTINGS_FILE}", mend)
+    sources = [*([str(SETTINGS_FILE)] if in_file else []), *given]
     return ok(_SUBJECT, f"from {', '.join(sources)}" if sources else "all by default")
+
+
+def in_file() -> list[str]:
+    """The names in `framefuse.yaml`, those of a section as `section.name`."""
+    if not SETTINGS_FILE.is_file():
+        return []
+    content = yaml.safe_load(SETTINGS_FILE.read_text("utf-8")) or {}
+    found: list[str] = []
+    for name, value in content.items():
+        found += [f"{name}.{inner}" for inner in value] if isinstance(value, Mapping) else [str(name)]
+    return found
 
 
 def _of_stages() -> list[type[StageSettings]]:

@@ -47,6 +47,26 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(monkeypatch: p
     assert "FRAMEFUSE_DETECTION_CONFIDENCE" in mended.found
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "mend"),
+    [
+        ("bootstrap: kafka:9092\ndetection:\n  confidence: 0.4\n", "ok", ""),
+        ("bootstrp: kafka:9092\n", "warning", "bootstrap in framefuse.yaml"),
+        ("detection:\n  confidense: 0.4\n", "warning", "detection.confidence in framefuse.yaml"),
+        ("zzz: 1\n", "warning", "remove zzz from framefuse.yaml"),
+    ],
+)
+def test_names_in_the_file_that_nothing_reads_are_told(
+    text: str, status: str, mend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "framefuse.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+    (found,) = settings.look(NOWHERE)
+
+    assert (found.status.value, found.mend) == (status, mend)
+
+
 # Java and the jars
 
 
