@@ -52,6 +52,8 @@ def offered(available: Sequence[str], *, has_gpu: bool) -> Finding:
     if has_gpu and providers.CUDA not in available:
         text = f"this machine has an NVIDIA GPU, and this onnxruntime offers {names} only"
         return warning("providers", text, runtime_packages.INSTALL_GPU)
+    if not has_gpu and providers.CUDA in available:
+        names += ", and no NVIDIA GPU or driver is here: models run on the CPU"
     return ok("providers", names)
 
 

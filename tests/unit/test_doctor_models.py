@@ -67,6 +67,7 @@ def test_a_gpu_that_this_runtime_cannot_use_is_a_warning() -> None:
     assert checks.offered(only_cpu, has_gpu=True).status is Status.WARNING
     assert checks.offered(both, has_gpu=True).status is Status.OK
     assert checks.offered(only_cpu, has_gpu=False).status is Status.OK
+    assert "no NVIDIA GPU or driver is here" in checks.offered(both, has_gpu=False).found
 
 
 def test_a_model_is_opened_as_its_worker_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is installed is what is here: every package listed, nothing of others, data files in the wheel."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -34,6 +35,18 @@ def test_a_listed_package_is_ours_and_not_one_of_the_same_name(name: str) -> Non
     assert spec is not None
     assert spec.origin is not None
     assert Path(spec.origin) == ROOT.joinpath(*name.split("."), "__init__.py")
+
+
+def test_what_runs_models_is_in_no_lock_but_its_own_and_in_none_twice() -> None:
+    found = {
+        path.stem: re.findall(r"(?m)^(onnxruntime[a-z-]*)==", path.read_text(encoding="utf-8"))
+        for path in (ROOT / "requirements").glob("*.txt")
+    }
+    assert {name: packages for name, packages in found.items() if packages} == {
+        "cpu": ["onnxruntime"],
+        "gpu": ["onnxruntime-gpu"],
+    }
+    assert not [need for need in PROJECT["project"]["dependencies"] if need.startswith("onnxruntime")]
 
 
 def test_no_package_holds_code_in_its_init() -> None:
