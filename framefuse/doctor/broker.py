@@ -35,8 +35,11 @@ def look(scene: Scene) -> Sequence[Finding]:
         mend = _UP if scene.kafka.bootstrap is None or _is_ours(scene) else "FRAMEFUSE_BOOTSTRAP=host:port"
         return [problem(_SUBJECT, f"nothing listens at {scene.bootstrap} ({silent})", mend)]
     if scene.kafka.security_protocol == "PLAINTEXT" and not _speaks(scene.bootstrap):
+        if _is_ours(scene):
+            text = f"ours at {scene.bootstrap} takes connections and does not answer: it is stuck"
+            return [problem(_SUBJECT, text, _RESTART)]
         text = f"what listens at {scene.bootstrap} does not answer as a Kafka without TLS does"
-        return [problem(_SUBJECT, text, _RESTART if _is_ours(scene) else _SECURITY)]
+        return [problem(_SUBJECT, text, _SECURITY)]
     began_s = time.monotonic()
     try:
         admin = Admin(scene.kafka)

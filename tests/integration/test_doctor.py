@@ -1,7 +1,9 @@
 """What `framefuse doctor` says of a real broker; typing what it names makes each line green again."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -179,3 +181,19 @@ def doctor(pipeline: Pipeline) -> tuple[dict, int]:  # type: ignore[type-arg]
     """The report as a script reads it, and the exit code."""
     done: subprocess.CompletedProcess[str] = pipeline.run("doctor", "--json")
     return json.loads(done.stdout), done.returncode
+
+
+def test_a_broker_of_ours_that_is_stuck_is_told_from_one_that_is_away(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEFUSE_BROKER_DATA", str(broker.data_dir))
+    scene = Scene(KafkaSettings(bootstrap=None), broker.bootstrap)
+    assert {one.status for one in broker_check.look(scene)} == {Status.OK}
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        (found,) = broker_check.look(scene)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+    assert (found.status, found.mend) == (Status.PROBLEM, "framefuse broker down; framefuse broker up")
+    assert "stuck" in found.found
