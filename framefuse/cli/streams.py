@@ -176,11 +176,13 @@ def list_streams(
 
     [cyan]framefuse streams list --json | jq '.[] | select(.state != "RUNNING")'[/cyan]
     """
+    from framefuse.cli.bars import waiting_for
     from framefuse.cli.streams_view import print_json, show_rows
     from framefuse.settings import KafkaSettings, load
     from framefuse.streams.reading import rows
 
-    found = rows(load(KafkaSettings, bootstrap=bootstrap, prefix=prefix), every=every)
+    with waiting_for("reading streams"):
+        found = rows(load(KafkaSettings, bootstrap=bootstrap, prefix=prefix), every=every)
     if as_json:
         print_json(found)
     else:
