@@ -25,7 +25,7 @@ from processors.onnx.batches import bucket_for, buckets_up_to, filled
 from processors.onnx.binding import BoundRuns
 from processors.onnx.inputs import picture_input
 from processors.onnx.tuning import Tuning, tensorrt_options
-from processors.overhearing import first_line
+from processors.overhearing import first_line, mends_for
 from processors.picture_model import PictureModel, Tensor
 from processors.providers import CPU, Opened, Provider, SessionWish, open_session
 from schemas.records import Model
@@ -67,8 +67,10 @@ class OnnxModel(PictureModel):
         try:
             self._use(opened, found, size)
         except ModelFailed as error:
-            if provider is not Provider.AUTO or opened.provider == CPU:
+            if opened.provider == CPU:
                 raise ModelUnusable(str(error)) from error
+            if provider is not Provider.AUTO:
+                raise ModelUnusable(f"{error}: {mends_for(str(error))}try --provider cpu") from error
             reason = f"{opened.provider} is there and cannot run it ({error})"
             on_cpu = _open(found.path, Provider.CPU, SessionWish(threads))
             opened = replace(on_cpu, reason=reason, fell_back=True)
