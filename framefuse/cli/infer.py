@@ -49,6 +49,14 @@ Iou = Annotated[
     typer.Option(min=0, max=1, help="Overlap of two boxes above which one goes.", rich_help_panel=_MODELS),
 ]
 Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", rich_help_panel=_MODELS)]
+TrustPickle = Annotated[
+    bool | None,
+    typer.Option(
+        "--trust-pickle",
+        help="Take pickled weights too, which run code of whoever made them.",
+        rich_help_panel=_MODELS,
+    ),
+]
 
 
 def infer(
@@ -64,6 +72,7 @@ def infer(
     confidence: Confidence = None,
     iou: Iou = None,
     provider: Provider = None,
+    trust_pickle: TrustPickle = None,
 ) -> None:
     """Find objects and depth in pictures, without Kafka.
 
@@ -85,8 +94,9 @@ def infer(
             "confidence": confidence,
             "iou": iou,
             "provider": provider,
+            "trust_pickle": trust_pickle,
         },
-        OneStage.DEPTH: {"model": depth_model, "provider": provider},
+        OneStage.DEPTH: {"model": depth_model, "provider": provider, "trust_pickle": trust_pickle},
     }
     asked = {name: given for name, given in flags.items() if stage in (None, name)}
     paths = image_paths(images, recursive=recursive)

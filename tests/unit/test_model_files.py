@@ -166,6 +166,15 @@ def test_a_password_in_an_address_is_in_no_message(cache: Path, models: ModelSer
     assert "secret" not in "".join(path.read_text() for path in (cache / "index").iterdir())
 
 
+def test_a_store_without_credentials_says_which_it_wants(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_USE_EMULATOR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ModelUnusable, match="set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"):
+        fetch("az://models/yolo.onnx", cache)
+
+
 # ── Hugging Face ──
 
 
