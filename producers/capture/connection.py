@@ -158,7 +158,7 @@ def _closing(error: Exception, opening: Opening) -> Closing:
     # The short text of an error number; the long one holds the address.
     reason = str(getattr(error, "strerror", None) or type(error).__name__)
     if opening.url.lower().startswith(("rtsps:", "https:")):
-        reason += "; is its certificate one that this host trusts (SSL_CERT_FILE), made for this name?"
+        reason += "; its certificate must be one that this host trusts (SSL_CERT_FILE), for this name"
     if opening.bound:
         reason += "; if it leads to another address, that is not followed while only public ones are allowed"
     return Closing(reason, refused=refused)

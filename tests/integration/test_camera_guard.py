@@ -6,21 +6,26 @@ Loopback has many addresses: 127.0.0.1 stands for what may be reached, 127.0.0.2
 import ipaddress
 import re
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from framefuse.errors import BadInput
+from framefuse.pictures.encoding import encoded
 from framefuse.publishing.sources import CameraOptions, SourceOptions
 from producers.camera import CameraSource
 from producers.capture.addresses import Opening, parse
 from producers.capture.connection import Connection
 from producers.capture.guard import guarded
 from tests.parts import rtsp_server
+from tests.parts.cameras import folder, http_server, mjpeg
+from tests.parts.certificates import Authority
 from tests.parts.rtsp_server import RtspServer
 
 ALLOWED, FORBIDDEN = "127.0.0.1", "127.0.0.2"
@@ -56,12 +61,21 @@ def test_a_name_or_number_of_this_host_is_refused_before_anything_is_sent(scheme
         list(source)
 
 
-def test_a_playlist_names_further_addresses_and_is_not_read() -> None:
+@pytest.mark.parametrize("guards", [False, True])
+def test_what_a_playlist_names_is_read_only_without_the_guard(tmp_path: Path, *, guards: bool) -> None:
     with visited() as (port, visits):
         playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://{FORBIDDEN}:{port}/1.ts\n"
-        with serving(playlist.encode(), "application/vnd.apple.mpegurl") as at:
-            ends(bound(f"http://{ALLOWED}:{at}/live.m3u8"))
-    assert not visits
+        (tmp_path / "live.m3u8").write_text(playlist)
+        with http_server(folder(tmp_path)) as at:
+            url = f"http://{ALLOWED}:{at}/live.m3u8"
+            if guards:
+                assert ends(bound(url))
+                assert not visits
+            else:
+                connection = Connection(unbound(url), "follows")
+                while not visits:
+                    time.sleep(0.02)
+                connection.leave()
 
 
 def test_a_camera_that_may_be_reached_is_seen(tmp_path: Path) -> None:
@@ -77,6 +91,25 @@ def test_a_camera_that_may_be_reached_is_seen(tmp_path: Path) -> None:
         finally:
             connection.leave()
     assert all(packet is not None and packet.packet.size for packet in packets), connection.closing
+
+
+@pytest.mark.parametrize("name", ["localhost", "other.example"])
+def test_the_name_in_a_certificate_is_checked_though_the_number_is_connected_to(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.issue(name))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    jpeg = encoded(np.full((48, 64, 3), 90, np.uint8), quality=90, max_side_px=None).image
+    with http_server(mjpeg(jpeg), tls=tls) as port:
+        url = f"https://localhost:{port}/video"
+        connection = Connection(guarded(unbound(url), url, lambda address: address.is_loopback), "tls")
+        try:
+            came = connection.inbox.take(20.0) is not None
+        finally:
+            connection.leave()
+    assert came is (name == "localhost"), connection.closing
 
 
 def ends(opening: Opening) -> str:
@@ -133,25 +166,3 @@ def redirecting(location: str) -> Iterator[int]:
         threading.Thread(target=answer, daemon=True).start()
         yield door.getsockname()[1]
         door.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def serving(content: bytes, kind: str) -> Iterator[int]:
-    """A port that answers every GET with this."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer((ALLOWED, 0), Answer) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
