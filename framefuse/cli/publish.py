@@ -112,8 +112,8 @@ PublicOnly = Annotated[
     bool,
     typer.Option(
         "--public-only",
-        help="Open no address of this host or of a private network, and follow no redirect: "
-        "for addresses that strangers gave.",
+        help="Open rtsp, rtsps, http and https only, and nothing of this host or of a private network; "
+        "follow no redirect: for addresses that strangers gave.",
         rich_help_panel=_INPUT,
     ),
 ]

@@ -18,6 +18,8 @@ from schemas.records import Encoding, State
 GROUP = "framefuse.sources"
 PATHS = "file"
 """The scheme of an address without one: a path, a folder or a glob."""
+_FAR = frozenset({"rtsp", "rtsps", "http", "https"})
+"""Schemes that can lead to the public internet; who opens them sees to it that they do."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+-]+):")
 
 
@@ -112,7 +114,7 @@ class CameraOptions:
     verify_tls: bool = True
     """Whether rtsps: and https: cameras must have a certificate that this host trusts."""
     public_only: bool = False
-    """Refuse addresses of this host and of private networks: for addresses that strangers gave."""
+    """Open cameras of the public internet only, nothing of this host: for addresses that strangers gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def open_sources(
         openers: what opens each scheme; without it, the installed ones.
 
     Raises:
-        BadInput: an unknown scheme, or an address that names nothing.
+        BadInput: an unknown scheme, an address that names nothing, or one that is refused by the options.
     """
     by_scheme: dict[str, list[str]] = {}
     for address in addresses:
@@ -171,6 +173,11 @@ def open_sources(
             raise BadInput(
                 f"{_without_credentials(address)}: no source has the scheme '{scheme}:', "
                 f"expected a path or one of {', '.join(sorted(known))}"
+            )
+        if options.camera.public_only and scheme not in _FAR:
+            raise BadInput(
+                f"{_without_credentials(address)}: not opened while only public addresses are allowed, "
+                f"expected one of {', '.join(sorted(_FAR))}"
             )
     return [source for scheme, these in by_scheme.items() for source in known[scheme](these, options)]
 

@@ -47,8 +47,8 @@ class CameraSettings(StageSettings):
     )
     public_only: bool = Field(
         default=False,
-        description="Open no address of this host or of a private network, and follow no redirect: "
-        "where strangers may declare streams.",
+        description="Open rtsp, rtsps, http and https only, nothing of this host or of a private network, "
+        "and follow no redirect: where strangers may declare streams.",
     )
 
 

@@ -8,6 +8,7 @@ from framefuse.errors import BadInput
 from framefuse.pictures.decoding import decode
 from framefuse.publishing.publication import named
 from framefuse.publishing.sources import (
+    CameraOptions,
     Item,
     Picture,
     Source,
@@ -59,6 +60,15 @@ def test_an_unknown_scheme_is_refused_without_its_password() -> None:
     with pytest.raises(BadInput, match="no source has the scheme 'gopher:'") as refused:
         open_sources(["gopher://me:secret@host/1"], SourceOptions(), {"file": open_nothing})
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["/etc/hosts", "camera:0", "synthetic:", "lidar:7"])
+def test_only_what_leads_to_the_internet_is_opened_where_only_public_addresses_are(address: str) -> None:
+    openers = dict.fromkeys(("file", "camera", "synthetic", "lidar", "rtsp"), open_nothing)
+    options = SourceOptions(camera=CameraOptions(public_only=True))
+    with pytest.raises(BadInput, match="only public addresses"):
+        open_sources([address], options, openers)
+    assert open_sources(["rtsp://camera.example/1"], options, openers)
 
 
 def test_files_and_scenes_are_installed() -> None:
