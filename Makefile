@@ -9,8 +9,11 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
+# Its theme's advertisement is left out of every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults soak fuzz test-oracle lint types imports format train lock clean
+.PHONY: help install demo test test-faults soak fuzz test-oracle lint types imports format docs docs-serve train lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -51,6 +54,13 @@ types: $(BIN)/.dev ## Types of the code and of the tests, strictly
 imports: $(BIN)/.dev ## Whether imports go one way
 	@$(BIN)/lint-imports
 
+docs: $(BIN)/.dev ## The documentation as a site, with a reference made from the code, in site/
+	@$(MKDOCS) build --quiet
+	@echo "open site/index.html"
+
+docs-serve: $(BIN)/.dev ## The same on http://127.0.0.1:8000, made anew when a page changes
+	@$(MKDOCS) serve
+
 train: .venv-training/bin/.ready ## The two demo models anew, from nothing: about an hour, 6 GB of packages
 	@.venv-training/bin/python -m training.run
 
@@ -69,7 +79,7 @@ lock: $(BIN)/.tools ## Newer versions of everything that is pinned
 		psutil pytest iniconfig pluggy pytest-timeout | $(LOCK) --upgrade --no-deps -o requirements/oracle.txt -
 
 clean: ## Remove what these commands made, except trained models
-	rm -rf .venv .venv-training demo-output build dist *.egg-info .*_cache .hypothesis
+	rm -rf .venv .venv-training demo-output site build dist *.egg-info .*_cache .hypothesis
 
 # Stamps: a target is made again only when what it is made of has changed.
 
