@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 _HELP = """A real Apache Kafka on this machine, without Docker: loopback only, for one person.
 
-    framefuse broker up
+[cyan]framefuse broker up[/cyan]
 
-    framefuse broker down
+[cyan]framefuse broker down[/cyan]
 """
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     help=_HELP,
 )
 
@@ -56,11 +56,9 @@ def up(*, port: Port = None, data: Data = None) -> None:
     The first start fetches 45 MB of jars, later ones need no network.
     What the broker holds is there again after `down`, after a crash and after a restart of the machine.
 
-    **Examples**
+    [cyan]framefuse broker up[/cyan]
 
-        framefuse broker up
-
-        framefuse broker up --port 19092 --data ./kafka
+    [cyan]framefuse broker up --port 19092 --data ./kafka[/cyan]
     """
     from framefuse import broker
     from framefuse.cli.bars import waiting_for
@@ -81,9 +79,7 @@ def up(*, port: Port = None, data: Data = None) -> None:
 def down(*, data: Data = None) -> None:
     """Stop the broker; what it holds stays in its folder.
 
-    **Example**
-
-        framefuse broker down
+    [cyan]framefuse broker down[/cyan]
     """
     from framefuse import broker
     from framefuse.cli.bars import waiting_for
@@ -98,11 +94,9 @@ def down(*, data: Data = None) -> None:
 def status(*, data: Data = None, as_json: AsJson = False) -> None:
     """Say where the broker runs; exit status 0 when it answers, 3 when it does not run or does not answer.
 
-    **Examples**
+    [cyan]framefuse broker status[/cyan]
 
-        framefuse broker status
-
-        framefuse broker status --json | jq -r .bootstrap
+    [cyan]framefuse broker status --json | jq -r .bootstrap[/cyan]
     """
     from framefuse import broker
 

@@ -3,6 +3,7 @@
 What becomes of errors, and the exit codes, is in `ending.py`.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ from framefuse.cli.title import hide_credentials, shown_arguments
 from framefuse.cli.watch import watch
 
 _DEBUG = "--debug"
+_LINE_BREAK = re.compile(r"(?<=\S)\n(?=\S)")
+"""Within a paragraph; not beside an empty or an indented line."""
 _SHOWN_BY_TYPER: type[Exception] = next(
     base
     for base in typer.BadParameter.__mro__
@@ -41,14 +44,14 @@ class Root(TyperGroup):
         """One of ours, or what a package brings under this name, imported only now."""
         ours = super().get_command(ctx, cmd_name)
         if ours is not None:
-            return ours
+            return _reflowed(ours)
         from framefuse import plugins
 
         if cmd_name not in plugins.names(plugins.COMMANDS):
             return None
         command = typer.main.get_command(_brought(cmd_name))
         command.name = cmd_name
-        return command
+        return _reflowed(command)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as the base class has it
         """Take --debug wherever it stands."""
@@ -73,6 +76,13 @@ class Root(TyperGroup):
                 raise
             raise typer.Exit(ending.end_with(error, " ".join(shown_arguments(sys.argv[1:])))) from None
         return result
+
+
+def _reflowed(command: Any) -> Any:  # noqa: ANN401 - typer's copy of click, or click
+    """The command, its help broken where the terminal ends and not where the source does; its own, too."""
+    for one in (command, *getattr(command, "commands", {}).values()):
+        one.help = _LINE_BREAK.sub(" ", one.help or "")
+    return command
 
 
 def _brought(name: str) -> typer.Typer:
