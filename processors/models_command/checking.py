@@ -18,6 +18,7 @@ from processors.detection.stage import Detection
 from processors.hub.families import family_of
 from processors.hub.folder import read_folder
 from processors.hub.opening import Runtime, fetch_for
+from processors.model_files.addresses import parse, shown
 from processors.model_files.anatomy import Anatomy, NotOnnx, read_anatomy
 from processors.model_files.model import LocalModel
 from processors.model_files.remotes import NotThere, TooLarge, Unreachable
@@ -109,7 +110,7 @@ def check(wish: Wish) -> Usable | Unusable:
     except _NOT_ASKED_WELL:
         raise
     except (ModelUnusable, ProviderUnavailable, ModelFailed) as error:
-        return Unusable(address.partition("?")[0], str(error))
+        return Unusable(shown(parse(address)), str(error))
     return Usable(stage, runtime, found, anatomy, about, settings.threads, runs_ms)
 
 

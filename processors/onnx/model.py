@@ -75,6 +75,7 @@ class OnnxModel(PictureModel):
             on_cpu = _open(found.path, Provider.CPU, SessionWish(threads))
             opened = replace(on_cpu, reason=reason, fell_back=True)
             self._use(opened, found, size)
+        self.reason = opened.reason
         announce(self.identity, opened.reason, fell_back=opened.fell_back)
         self._prepare_batches()
 

@@ -136,6 +136,16 @@ def test_a_model_that_is_checked_is_in_the_list_with_its_pin(server: ModelServer
     assert "an earlier state" in run("list").stdout
 
 
+def test_no_report_tells_a_password_or_a_signature(server: ModelServer, tmp_path: Path) -> None:
+    address = f"{server.address.replace('//', '//me:secret@')}/d.onnx?signature=secret"
+    server.files["/d.onnx"] = b"no model"
+    refused = [run("check", address), run("check", address, "--json")]
+    server.files["/d.onnx"] = a_detector(tmp_path / "d.onnx", HEAD, metadata=NAMES).read_bytes()
+    usable = [run("check", address), run("check", address, "--json"), run("list", "--json")]
+    assert [one.exit_code for one in [*refused, *usable]] == [1, 1, 0, 0, 0]
+    assert all("secret" not in one.stdout + one.stderr for one in [*refused, *usable])
+
+
 def test_export_writes_over_nothing_unless_it_is_told(tmp_path: Path) -> None:
     there = tmp_path / "depth.onnx"
     there.write_bytes(b"mine")
