@@ -62,7 +62,7 @@ def fetch(
 
     Args:
         url: https, or http where `refuse_plain` lets it pass.
-        unless: the ETag of the state that is there already.
+        unless: the ETag, or where the server has none the date, of the state that is there already.
         headers: as those for authorization; they go to this host only.
         hints: what to add to the message of a status.
         transfer: how patient.
@@ -76,7 +76,7 @@ def fetch(
     refuse_plain(url)
     sent = {"User-Agent": "framefuse", "Accept-Encoding": "identity", **(headers or {})}
     if unless is not None:
-        sent["If-None-Match"] = unless
+        sent["If-None-Match" if unless.endswith('"') else "If-Modified-Since"] = unless
     request = Request(url, headers=sent)  # noqa: S310 - https, or this machine: `refuse_plain`
     for attempt in range(1, patience.attempts + 1):
         try:
@@ -133,7 +133,7 @@ def _download(answer: Any, url: str) -> Download:  # noqa: ANN401 - urllib's ans
     length = answer.headers.get("Content-Length")
     size = int(length) if length and length.isdecimal() else None
     # A hub redirects a large file to a store, whose ETag is another one.
-    version = answer.headers.get("ETag")
+    version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     return Download(version, size, _chunks(answer, size, url))
 
 

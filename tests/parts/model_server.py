@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+_DATE = "Wed, 25 Nov 2026 10:00:00 GMT"
 COMMIT = "a" * 40
 
 
@@ -29,6 +30,8 @@ class ModelServer:
     """Files of the hub are there, as the real one keeps large ones."""
     cut_after: int | None = None
     """Bytes after which a connection breaks."""
+    dates_only: bool = False
+    """No ETags, as simple servers have it; every file is of 2026 and never changes."""
     failures: list[int] = field(default_factory=list)
     """Statuses to answer the next requests with."""
     asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
@@ -109,10 +112,11 @@ class _Answers(BaseHTTPRequestHandler):
             self._answer(404, b"")
             return
         etag = f'"{sha256(content).hexdigest()[:16]}"'
-        if self.headers["If-None-Match"] == etag:
-            self._answer(304, b"", {"ETag": etag})
+        name, version = ("Last-Modified", _DATE) if self.server_state.dates_only else ("ETag", etag)
+        if version in (self.headers["If-None-Match"], self.headers["If-Modified-Since"]):
+            self._answer(304, b"", {name: version})
         else:
-            self._answer(200, content, {"ETag": etag})
+            self._answer(200, content, {name: version})
 
     def _answer(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

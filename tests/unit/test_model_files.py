@@ -62,6 +62,13 @@ def test_the_second_start_asks_whether_it_changed(cache: Path, models: ModelServ
     assert len(cached(cache)) == 2
 
 
+def test_a_server_without_etags_is_asked_by_the_date(cache: Path, models: ModelServer) -> None:
+    models.files["/yolo.onnx"], models.dates_only = ONNX, True
+    for _ in range(2):
+        assert fetch(f"{models.address}/yolo.onnx", cache).sha256 == HASH
+    assert models.asked[1][1]["If-Modified-Since"] == "Wed, 25 Nov 2026 10:00:00 GMT"
+
+
 def test_a_pinned_model_in_the_cache_needs_no_network(cache: Path) -> None:
     with a_model_server() as server:
         server.files["/yolo.onnx"] = ONNX
