@@ -1,10 +1,11 @@
 """What `--stabilise` does to relative depth: flicker and error against the truth of drawn scenes.
 
-    python -m benchmarks.depth_stabilisation --frames 100 --worlds 4
+    python -m benchmarks.depth_stabilisation --frames 100 --worlds 6
 
-Things and the camera move. The maps are inverse depth (1/m), from three origins:
+Things and the camera move. The maps are inverse depth (1/m):
 
 - flicker: the truth, each map with a scale (0.6 to 1.6), a shift (±0.3 of the spread) and noise of its own;
+- turning: the same, while the camera turns by 7.5 % of the picture's width a frame;
 - ranged: the demo model's, each map stretched to its own range from 0 to 1;
 - model: the demo model's as they are. It knows metres, so there is next to nothing to mend: what gets worse
   here is what stabilising costs where it was not needed.
@@ -12,13 +13,14 @@ Things and the camera move. The maps are inverse depth (1/m), from three origins
 Each whole sequence is brought to the truth by one scale and shift (least squares), then measured in per mille
 of the truth's spread (5th to 95th percentile): `flicker`, the mean change from map to map of pixels whose
 truth stays, and `error`, the mean distance from the truth. `at best` brings every map to the truth alone, for
-which one must know it.
+which one must know it. `scales`: how many began in all sequences together. The last line says how many cuts
+from one world to another began one, as they should.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -63,6 +65,22 @@ def scene(seed: int, frames: int, stage: DepthEstimation) -> tuple[Sequences, Se
         truths.append(cv2.resize(1 / view.depth_m, size, interpolation=cv2.INTER_NEAREST))
         found.append(np.nan_to_num(1 / decode_map(depth.map)))  # the sky has no value, and is far
     return np.array(truths, np.float32), np.array(found, np.float32)
+
+
+def turning(seed: int, frames: int) -> Sequences:
+    """The truth where a camera turns to and fro in a world that stands still: windows of one wide picture."""
+    wide = np.asarray(1 / render(seed, 0.0, 5 * WIDTH, 2 * HEIGHT, fine=1).depth_m, np.float32)
+    top, reach = HEIGHT // 2, 4 * WIDTH
+    steps = (number * WIDTH * 3 // 40 % (2 * reach) for number in range(frames))
+    lefts = [step if step <= reach else 2 * reach - step for step in steps]
+    return np.array([wide[top : top + HEIGHT, left : left + WIDTH] for left in lefts])
+
+
+def cuts_noticed(truths: Sequence[Sequences]) -> tuple[int, int]:
+    """Of all cuts from one world to another, those that began a new scale; and all."""
+    pairs = [(one, other) for one in truths for other in truths if one is not other]
+    cuts = [np.concatenate([one[:2], other[:2]]) for one, other in pairs]
+    return sum(stabilised(flickering(cut, at))[1] > 1 for at, cut in enumerate(cuts)), len(cuts)
 
 
 def flickering(truth: Sequences, seed: int) -> Sequences:
@@ -136,20 +154,25 @@ def main() -> None:
     """Draw the worlds and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument("--frames", type=int, default=100, help="of each world, ten a second")
-    parser.add_argument("--worlds", type=int, default=4)
+    parser.add_argument("--worlds", type=int, default=6)
     asked = parser.parse_args()
     stage = DepthEstimation(load(DepthSettings))
     scenes = [scene(seed, asked.frames, stage) for seed in range(asked.worlds)]
-    origins: Mapping[str, Callable[[int], Sequences]] = {
-        "flicker": lambda at: flickering(scenes[at][0], at),
-        "ranged": lambda at: ranged(scenes[at][1]),
-        "model": lambda at: scenes[at][1],
+    truths = [truth for truth, _ in scenes]
+    turns = [turning(seed, asked.frames) for seed in range(asked.worlds)]
+    origins: Mapping[str, Sequence[tuple[Sequences, Sequences]]] = {
+        "flicker": [(flickering(truth, at), truth) for at, truth in enumerate(truths)],
+        "turning": [(flickering(truth, at), truth) for at, truth in enumerate(turns)],
+        "ranged": [(ranged(found), truth) for truth, found in scenes],
+        "model": [(found, truth) for truth, found in scenes],
     }
     sys.stdout.write(f"{'':8}  {'flicker, ‰ of the spread':>31}  {'error, ‰ of the spread':>31}\n")
     columns = f"{'without':>7} {'with':>7} {'ratio':>6} {'at best':>8}"
     sys.stdout.write(f"{'maps':8}  {columns}  {columns}  {'scales':>6} {'ms':>5}\n")
-    for name, maps_of in origins.items():
-        sys.stdout.write(compare(name, [(maps_of(at), truth) for at, (truth, _) in enumerate(scenes)]))
+    for name, pairs in origins.items():
+        sys.stdout.write(compare(name, pairs))
+    noticed, cuts = cuts_noticed(truths)
+    sys.stdout.write(f"{noticed} of {cuts} cuts began a new scale\n")
 
 
 if __name__ == "__main__":

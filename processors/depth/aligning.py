@@ -27,7 +27,7 @@ _NEAR = 0.05
 """Of the map's spread: a cell this close to the line agrees with it."""
 _REACH = 3.0
 """Times that: a cell further away has no weight."""
-_AGREEING = 0.5
+_AGREEING = 0.7
 """At least this share of the cells; less is another scene."""
 _LARGEST_SCALE = 4.0
 _APART = 0.2

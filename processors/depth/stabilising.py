@@ -10,7 +10,7 @@ frame goes on from the one before *it*, not from the last one seen: the same fra
 
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -49,6 +49,8 @@ class _State:
     size: tuple[int, ...]
     since: int
     reference: Grid
+    last: Grid
+    """The last map, aligned: where a camera turns fast, it is nearer than the reference."""
     doubts: npt.NDArray[np.uint8]
     """Of each cell: frames in a row that showed something else than the reference."""
 
@@ -107,28 +109,49 @@ class Stabiliser:
 
 def _next(before: _State | None, origin: Derived, size: tuple[int, ...], grid: Grid) -> tuple[Affine, _State]:
     """How a map changes, and the state of its stream after it."""
-    line = None
-    if before is not None and before.goes_on_with(origin, size):
-        line = align(grid, before.reference, _NOISE_RATIO)
-    if before is None or line is None:
-        line, since = Affine(1.0, 0.0), origin.sequence
-        reference, doubts = grid, np.zeros(grid.shape, np.uint8)
+    if before is None or not before.goes_on_with(origin, size):
+        return _begun(origin, size, grid)
+    line = align(grid, before.reference, _NOISE_RATIO)
+    if line is not None:
+        aligned = _aligned(grid, line)
+        reference, doubts = _followed(before, aligned)
     else:
-        since = before.since
-        reference, doubts = _followed(before, grid, line)
-    offset, run_id, sequence = origin.frame.offset, origin.run_id, origin.sequence
-    return line, _State(offset, run_id, sequence, origin.captured_at, size, since, reference, doubts)
+        line = align(grid, before.last, 1.0)
+        if line is None:
+            return _begun(origin, size, grid)
+        reference = aligned = _aligned(grid, line)
+        doubts = np.zeros_like(before.doubts)
+    leak = Affine(line.scale**-_LEAK, -_LEAK * line.shift)
+    state = replace(
+        before,
+        offset=origin.frame.offset,
+        sequence=origin.sequence,
+        captured_at=origin.captured_at,
+        reference=_aligned(reference, leak),
+        last=_aligned(aligned, leak),
+        doubts=doubts,
+    )
+    return line, state
 
 
-def _followed(before: _State, grid: Grid, line: Affine) -> tuple[Grid, npt.NDArray[np.uint8]]:
+def _begun(origin: Derived, size: tuple[int, ...], grid: Grid) -> tuple[Affine, _State]:
+    """A new scale: the model's own."""
+    offset, since = origin.frame.offset, origin.sequence
+    none = np.zeros(grid.shape, np.uint8)
+    state = _State(offset, origin.run_id, since, origin.captured_at, size, since, grid, grid, none)
+    return Affine(1.0, 0.0), state
+
+
+def _aligned(grid: Grid, line: Affine) -> Grid:
+    return grid * np.float32(line.scale) + np.float32(line.shift)
+
+
+def _followed(before: _State, aligned: Grid) -> tuple[Grid, npt.NDArray[np.uint8]]:
     """The reference and the doubts after one more map."""
     reference = before.reference
-    aligned = grid * np.float32(line.scale) + np.float32(line.shift)
     same = agreeing(aligned, reference)
     other = np.isfinite(aligned) & ~same
     doubts = np.where(other, before.doubts + 1, np.where(same, 0, before.doubts))
     taken = (doubts >= _PATIENCE) | (np.isfinite(aligned) & np.isnan(reference))
     after = np.where(same, reference + np.float32(_PACE) * (aligned - reference), reference)
-    after = np.where(taken, aligned, after)
-    after = after * np.float32(line.scale**-_LEAK) - np.float32(_LEAK * line.shift)
-    return np.asarray(after, np.float32), np.where(taken, 0, doubts).astype(np.uint8)
+    return np.where(taken, aligned, after), np.where(taken, 0, doubts).astype(np.uint8)
