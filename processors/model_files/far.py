@@ -47,7 +47,7 @@ def fetch_far(place: Place, options: FetchOptions, kind: Kind) -> LocalModel:
     hub = hub_endpoint() if isinstance(place, HubPlace) else ""
     key = f"{kind} {hub} {replace(place, pin=None)}"
     if pin is not None and (folder := cache.held(pin)) is not None:
-        return _kept(folder, pin, cache.known(key), place)
+        return _kept(folder, pin, cache.known(key), place, kind)
     with _disk_errors(cache), cache.locked(key):
         known = cache.known(key)
         try:
@@ -57,7 +57,7 @@ def fetch_far(place: Place, options: FetchOptions, kind: Kind) -> LocalModel:
             if known is None or folder is None:
                 raise
             log.warning("%s: using the copy with sha256 %s in the cache", error, known.sha256)
-            return _kept(folder, known.sha256, known, place)
+            return _kept(folder, known.sha256, known, place, kind)
 
 
 def remote_folder(place: Place, transfer: Transfer) -> Remote:
@@ -93,7 +93,7 @@ def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key:
     with cache.scratch() as scratch:
         transfer = _Incoming(place, options, scratch)
         if known is not None and (folder := cache.held(known.sha256)) and not transfer.changed(known):
-            return agreeing(_kept(folder, known.sha256, known, place), place.pin)
+            return agreeing(_kept(folder, known.sha256, known, place, kind), place.pin)
         names = transfer.onnx() if kind == "file" else transfer.torch()
         sha256 = joint_sha256({name: file_sha256(scratch / name) for name in names})
         main = scratch / names[0] if kind == "file" else scratch
@@ -102,26 +102,25 @@ def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key:
     now = Known(shown(place), transfer.main, sha256, transfer.versions)
     cache.note(key, now)
     log.info("fetched %s: %.1f MB, sha256 %s", now.address, transfer.got / 1e6, sha256)
-    return _kept(folder, sha256, now, place)
+    return _kept(folder, sha256, now, place, kind)
 
 
-def _kept(folder: Path, sha256: str, known: Known | None, place: Place) -> LocalModel:
+def _kept(folder: Path, sha256: str, known: Known | None, place: Place, kind: Kind) -> LocalModel:
     """A model of the cache, under the name of its address."""
     names = names_in(folder)
-    if known is not None and known.sha256 == sha256:
-        far = known.name
-    else:  # pinned, and never fetched from this address
-        far = next((name for name in names if name.endswith(".onnx")), "")
+    if kind == "folder":
+        return LocalModel(folder, last_part(place), sha256, tuple(names), shown(place))
+    far = known.name if known is not None and known.sha256 == sha256 else ""
     main = PurePosixPath(far).name
-    if main and main not in names:  # the same bytes came under another name
-        main = only_onnx(names, shown(place))
-    rest = tuple(name for name in names if name != main)
+    if main not in names:  # the same bytes came from another address, perhaps under another name
+        main = names[0] if len(names) == 1 else only_onnx(names, shown(place))
     name = last_part(place)
-    if isinstance(place, HubPlace) and main:
-        name = f"{place.repo}:{place.file or far}"
-    elif isinstance(place, StorePlace) and main:
+    if isinstance(place, HubPlace):
+        name = f"{place.repo}:{place.file or far or main}"
+    elif isinstance(place, StorePlace):
         name = main
-    return LocalModel(folder / main, name, sha256, (main, *rest) if main else rest, shown(place))
+    rest = (one for one in names if one != main)
+    return LocalModel(folder / main, name, sha256, (main, *rest), shown(place))
 
 
 class _Incoming:

@@ -11,6 +11,8 @@ _BEGINNINGS = (
     (b"\x80\x04", "a pickle: export the model to ONNX"),
     (b"\x80\x05", "a pickle: export the model to ONNX"),
     (b"\x89HDF", "an HDF5 file, as Keras saves it: export the model to ONNX"),
+    (b"ptrt", "an engine of TensorRT: give the ONNX file, with --provider tensorrt"),
+    (b"<?xml", "a model of OpenVINO, or another XML file: export the model to ONNX"),
     (b"\x1f\x8b", "compressed with gzip: unpack it"),
 )
 

@@ -69,6 +69,15 @@ def test_a_server_without_etags_is_asked_by_the_date(cache: Path, models: ModelS
     assert models.asked[1][1]["If-Modified-Since"] == "Wed, 25 Nov 2026 10:00:00 GMT"
 
 
+def test_the_same_bytes_under_another_name_are_the_same_model(cache: Path, models: ModelServer) -> None:
+    models.files |= {"/download": ONNX, "/yolo.onnx": ONNX}
+    first = fetch(f"{models.address}/download", cache)
+    for address in (f"{models.address}/yolo.onnx", f"{models.address}/elsewhere.onnx#sha256:{HASH}"):
+        again = fetch(address, cache)
+        assert (again.path, again.sha256) == (first.path, first.sha256)
+    assert again.name == "elsewhere.onnx"
+
+
 def test_a_pinned_model_in_the_cache_needs_no_network(cache: Path) -> None:
     with a_model_server() as server:
         server.files["/yolo.onnx"] = ONNX
