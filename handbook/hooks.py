@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: fills in the navigation, the linked files and their links."""
+"""What MkDocs calls while it builds the site: fills in navigation, reference, linked files and links."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from handbook import outside
+from handbook import made, outside
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,9 +32,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links into the repository to its pages."""
+    """Fill in what is made from the code, and lead links into the repository to its pages."""
     del config, files
-    return outside.with_links(ROOT, page.file.src_uri, markdown)
+    return made.filled(outside.with_links(ROOT, page.file.src_uri, markdown))
 
 
 def _leaves(nav: Any) -> list[str]:  # noqa: ANN401 - as YAML has it: lists, mappings of one entry, strings

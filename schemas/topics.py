@@ -28,6 +28,8 @@ class Topic(Generic[T]):
     """As many partitions as `frames` when it is made, and never more: a key must stay on its partition."""
     partitions: int = 1
     """How many it is made with, where their number is not that of `frames`."""
+    key: str = "stream id"
+    """What the key of its records is, in words."""
 
     def name(self, prefix: str) -> str:
         """Full name on the broker, e.g. `framefuse.frames`."""
@@ -60,7 +62,9 @@ FRAMES = Topic(
 DETECTIONS = Topic("detections", records.Detections, _kept(1, 24 * _HOUR_MS), per_frame=True)
 DEPTH = Topic("depth", records.Depth, _kept(6, 24 * _HOUR_MS), per_frame=True)
 FUSED = Topic("fused", records.Fused, _kept(6, 24 * _HOUR_MS), per_frame=True)
-DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, _kept(8, 7 * 24 * _HOUR_MS))
+DEAD_LETTERS = Topic(
+    "dead-letters", records.DeadLetter, _kept(8, 7 * 24 * _HOUR_MS), key="that of the original record"
+)
 _BROKER_TIME = {"message_timestamp_type": "LogAppendTime"}
 STREAMS = Topic("streams", records.Stream, _compacted(**_BROKER_TIME), partitions=12)
 """Shared by the publishers of cameras, so at most 12 share them; 12 divide evenly among 2, 3, 4 and 6."""
@@ -77,7 +81,9 @@ STATISTICS_ROWS = Topic(
     "statistics-streams-changelog", statistics.StatisticsRow, _compacted(**_OFTEN), keyed=True
 )
 """The changelog of Faust's table `streams`, under the name that Faust gives it."""
-SCHEMAS: Topic[bytes] = Topic("schemas", bytes, _compacted() | {"message.timestamp.type": "LogAppendTime"})
+SCHEMAS: Topic[bytes] = Topic(
+    "schemas", bytes, _compacted(**_BROKER_TIME), key="fingerprint of the schema, 8 bytes"
+)
 """Fingerprint (8 bytes, as on the wire) → schema JSON, so that any reader can decode any record."""
 
 ALL: tuple[Topic[Any], ...] = (
