@@ -155,6 +155,8 @@ def root(
 
     [cyan]framefuse watch[/cyan] — results out
 
+    [cyan]framefuse models check yolo11n.onnx[/cyan] — whether a model can be used, and how fast it is
+
     [cyan]framefuse doctor[/cyan] — whether all is well, and what mends what is not
 
     [cyan]framefuse dead-letters list[/cyan] — what no stage could use, and its way back

@@ -59,7 +59,10 @@ Runtime = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads inside the model; 1 by default.")]
 Runs = Annotated[int, typer.Option(min=1, max=10_000, help="Runs that are timed, after one that is not.")]
-Head = Annotated[str | None, typer.Option(help="Layout of a detector's outputs.", rich_help_panel=_SAID)]
+Head = Annotated[
+    str | None,
+    typer.Option(help="Layout of a detector's outputs, such as yolov8 or detr.", rich_help_panel=_SAID),
+]
 Resize = Annotated[
     str | None, typer.Option(help="letterbox, stretch or stretch-smooth.", rich_help_panel=_SAID)
 ]
@@ -160,10 +163,10 @@ def export(
     trust_pickle: TrustPickle = None,
     model_max_mb: MaxMb = None,
 ) -> None:
-    """Write a Depth Anything of Hugging Face as an ONNX file, which then runs without torch.
+    r"""Write a Depth Anything of Hugging Face as an ONNX file, which then runs without torch.
 
     The file is free in batch and size, holds its weights, and says what it is: no setting is needed with it.
-    The export needs torch: [cyan]pip install 'framefuse[torch]'[/cyan]
+    The export needs torch: [cyan]pip install 'framefuse\[torch]'[/cyan]
 
     [cyan]framefuse models export depth-anything/Depth-Anything-V2-Small-hf --to depth.onnx[/cyan]
 
