@@ -35,6 +35,9 @@ class Books:
     """The first of them, at most `OFFENDERS_NAMED`."""
     horizons: Mapping[int, int]
     """By partition, the first frame that is counted."""
+    in_flight_removed: int = 0
+    """Of those in flight, the ones that retention has removed: what no stage has read ends as lost, once
+    there is a later frame in the partition."""
     late: int = 0
     """Live frames that are PARTIAL because their other half came too late."""
     stored: StoredCounts | None = None
@@ -113,6 +116,11 @@ class PartitionBooks:
     def in_flight(self) -> range:
         """Frames after the last one with an outcome."""
         return range(max(self.horizon, self._last + 1), self._frames.next)
+
+    @property
+    def in_flight_removed(self) -> int:
+        """How many of `in_flight` retention has removed."""
+        return max(0, self._frames.first - self.in_flight.start)
 
     def missing(self) -> Iterator[int]:
         """Frames without an outcome before the last one that has one."""
@@ -194,6 +202,7 @@ def close(
         offences,
         sorted(offenders, key=lambda offender: offender.place)[:OFFENDERS_NAMED],
         {part.partition: part.horizon for part in parts},
+        in_flight_removed=sum(part.in_flight_removed for part in parts),
     )
 
 

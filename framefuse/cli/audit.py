@@ -43,9 +43,10 @@ def audit(
     """Check the books: every published frame has exactly one outcome, in order, or is still in flight.
 
     Exit status 0 when they balance; 1 when a frame is missing, has two outcomes, came out of order, went on
-    without a half that is there, or is another one in the store. Frames in flight are allowed and shown, and
-    so are halves of live frames that came too late. It may run beside the pipeline, and counts from the first
-    frame that both topics can tell of (retention).
+    without a half that is there, or is another one in the store. Frames in flight are allowed and shown (what
+    retention removed unread ends as lost with the next frame of its partition), and so are halves of live
+    frames that came too late. It may run beside the pipeline, and counts from the first frame that both
+    topics can tell of (retention).
 
     [cyan]framefuse audit[/cyan]
 
@@ -89,6 +90,8 @@ def _show(
     table.add_column(justify="right")
     for name, count in books.ledger.counts().items():
         table.add_row(name.replace("_", " "), f"{count:,}", style="bold" if name == "published" else "")
+    if books.in_flight_removed:
+        table.add_row("removed in flight", f"{books.in_flight_removed:,}", style="yellow")
     if books.late:
         table.add_row("halves too late", f"{books.late:,}", style="yellow")
     if books.stored:
@@ -142,6 +145,7 @@ def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict
         "balanced": books.balanced,
         "stream_id": stream,
         **books.ledger.counts(),
+        "in_flight_removed": books.in_flight_removed,
         "late": books.late,
         "stored": books.stored.stored if books.stored else None,
         "not_yet_stored": books.stored.pending if books.stored else None,

@@ -103,6 +103,8 @@ def test_frames_that_retention_removed_before_a_stage_read_them_are_counted(pipe
     assert detection.wait(30) == 0
     acknowledged += pipeline.publish(frames(4 * PARTITIONS))
     remove_before(pipeline, 12)
+    books = json.loads(pipeline.run("audit", "--json").stdout)
+    assert (books["in_flight"], books["in_flight_removed"]) == (16, 16)
 
     ports = {"detection": free_port(), "depth": free_port()}
     for stage, port in ports.items():

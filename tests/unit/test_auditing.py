@@ -55,6 +55,15 @@ def test_frames_after_the_last_outcome_are_in_flight_and_no_offence() -> None:
     assert books.ledger.in_flight == 3
 
 
+def test_frames_in_flight_that_retention_has_removed_are_told() -> None:
+    """They become lost with the next frame; until then nobody should wait for them in vain."""
+    books = audited(range(4), frames=(7, 10))
+
+    assert books.balanced
+    assert (books.ledger.in_flight, books.in_flight_removed) == (6, 3)
+    assert audited(range(8), frames=(7, 10)).in_flight_removed == 0
+
+
 def test_nothing_published_balances() -> None:
     assert audited([], frames=(0, 0)).balanced
 
