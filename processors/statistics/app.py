@@ -25,6 +25,7 @@ from processors.statistics.board import Board
 from processors.statistics.counting import counted
 from processors.statistics.figures import STREAM_BUFFER_RECORDS, Figures
 from processors.statistics.intake import STAGE_NAME, WAITING_RECORDS, Intake, Refused
+from processors.statistics.reading import SteadyConsumer
 from processors.statistics.stage import StatisticsSettings
 from processors.statistics.table import Rows, SavedTable
 from schemas.codec import decode, encode
@@ -79,7 +80,7 @@ def names(kafka: KafkaSettings) -> Names:
 def make_app(kafka: KafkaSettings, client_id: str, called: Names, data_dir: Path) -> faust.App:
     """A Faust app that opens no port, makes no topic and keeps few records in memory."""
     brokers = [f"aiokafka://{address.strip()}" for address in resolve_bootstrap(kafka).split(",")]
-    return faust.App(
+    app = faust.App(
         called.group,
         broker=brokers,
         broker_client_id=client_id,
@@ -102,6 +103,9 @@ def make_app(kafka: KafkaSettings, client_id: str, called: Names, data_dir: Path
         web_enabled=False,
         autodiscover=False,
     )
+    transport: Any = app.transport
+    transport.Consumer = SteadyConsumer
+    return app
 
 
 def credentials(security: Security) -> Any:  # noqa: ANN401 - one of Faust's own classes, or None

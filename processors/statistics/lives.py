@@ -32,7 +32,13 @@ def work_until_stopped(settings: StatisticsSettings, run: StageRun) -> None:
     Raises:
         Stop: topics are missing, or what Faust needs is.
     """
-    for noisy in ("faust", "mode", "aiokafka", "processors.statistics.table"):
+    for noisy in (
+        "faust",
+        "mode",
+        "aiokafka",
+        "processors.statistics.table",
+        "processors.statistics.reading",
+    ):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     up = metrics.UP.labels(STAGE_NAME, run.name)
     while not run.stop.is_set():
