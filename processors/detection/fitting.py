@@ -18,6 +18,7 @@ Colour = tuple[float, float, float]
 """Red, green, blue; 1 is full."""
 _BLACK: Colour = (0.0, 0.0, 0.0)
 _FULL: Colour = (1.0, 1.0, 1.0)
+_WHITE = np.float32(255)
 
 
 class Resize(StrEnum):
@@ -89,19 +90,17 @@ class Fitting:
 
     def fit(self, image: Image, placement: Placement) -> npt.NDArray[np.float32]:
         """A picture in its place, 1×3×h×w, RGB."""
-        tensor = np.asarray(cv2.dnn.blobFromImage(self._canvas(image, placement), swapRB=True), np.float32)
-        if (self.mean, self.std) == (_BLACK, _FULL):
+        planes = cv2.split(self._canvas(image, placement))
+        tensor = np.empty((1, 3, placement.canvas_height, placement.canvas_width), np.float32)
+        for plane, out, mean, std in zip(reversed(planes), tensor[0], self.mean, self.std, strict=True):
             # As each of them does it: the last digit decides between equal scores.
-            if self.resize is Resize.STRETCH_SMOOTH:
-                np.multiply(tensor, np.float32(1 / 255), out=tensor)
+            if (self.mean, self.std) != (_BLACK, _FULL):  # torchvision folds the division by 255 into both
+                np.subtract(plane, np.float32(mean) * _WHITE, out=out)
+                np.divide(out, np.float32(std) * _WHITE, out=out)
+            elif self.resize is Resize.STRETCH_SMOOTH:
+                np.multiply(plane, np.float32(1 / 255), out=out)
             else:
-                np.divide(tensor, 255, out=tensor)
-            return tensor
-        # As torchvision folds the division by 255 into both: the last digit is the same as there.
-        mean, std = (
-            np.array(one, np.float32)[:, None, None] * np.float32(255) for one in (self.mean, self.std)
-        )
-        np.divide(np.subtract(tensor, mean, out=tensor), std, out=tensor)
+                np.divide(plane, _WHITE, out=out)
         return tensor
 
     def _canvas(self, image: Image, placement: Placement) -> Image:
