@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from framefuse.errors import BadInput
 from framefuse.pictures.decoding import Values, decode_map
-from schemas.records import DepthKind, Fused
+from schemas.records import DepthKind, Fused, Stabilisation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,14 @@ class DepthValues(NamedTuple):
     """`m` for metres; empty where the values are relative."""
     kind: DepthKind
     """METRIC: distances. RELATIVE_INVERSE: larger is nearer."""
+    stabilised: Stabilisation | None = None
+    """How relative values were brought to one scale over time; None where they are the model's own."""
+
+    def own(self) -> Values:
+        """The model's own values, whether they were stabilised or not."""
+        if self.stabilised is None:
+            return self.values
+        return (self.values - np.float32(self.stabilised.shift)) / np.float32(self.stabilised.scale)
 
 
 class ObjectArrays(NamedTuple):
@@ -53,7 +61,7 @@ def depth_values(fused: Fused) -> DepthValues | None:
     """
     if fused.map is None:
         return None
-    return DepthValues(decode_map(fused.map), fused.map.unit, fused.map.kind)
+    return DepthValues(decode_map(fused.map), fused.map.unit, fused.map.kind, fused.map.stabilised)
 
 
 def object_arrays(fused: Fused) -> ObjectArrays:

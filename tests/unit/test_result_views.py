@@ -11,7 +11,7 @@ import pytest
 from framefuse.client import depth_values, object_arrays, to_arrow, to_pandas, to_supervision
 from framefuse.errors import BadInput, UnreadableImage
 from framefuse.pictures.decoding import encode_map
-from schemas.records import DepthKind
+from schemas.records import DepthKind, Stabilisation
 from tests.parts.results import a_fused, an_expired
 from tests.unit.builders import a_map
 
@@ -31,6 +31,19 @@ def test_relative_depth_has_no_unit() -> None:
     found = depth_values(a_fused(0, depth_map=relative))
     assert found is not None
     assert (found.unit, found.kind) == ("", DepthKind.RELATIVE_INVERSE)
+
+
+def test_stabilised_depth_comes_with_the_models_own_values_on_request() -> None:
+    values = np.array([[0.5, 1.0], [1.5, np.nan]], np.float32)
+    relative = encode_map(values, DepthKind.RELATIVE_INVERSE, "")
+    as_given = depth_values(a_fused(0, depth_map=relative))
+    stabilised = depth_values(a_fused(0, depth_map=replace(relative, stabilised=Stabilisation(2.0, 0.5, 0))))
+
+    assert as_given is not None
+    assert stabilised is not None
+    np.testing.assert_array_equal(as_given.own(), as_given.values)
+    np.testing.assert_array_equal(stabilised.values, as_given.values)
+    np.testing.assert_allclose(stabilised.own(), [[0.0, 0.25], [0.5, np.nan]], atol=1e-4)
 
 
 def test_a_result_without_a_map_has_no_depth() -> None:
