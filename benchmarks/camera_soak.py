@@ -37,7 +37,7 @@ from tests.parts import rtsp_server
 from tests.parts.rtsp_server import RtspServer
 
 _SIZE, _VIDEO_S, _FPS = (640, 384), 60, 10
-_EVERY_S, _STOPPED_S, _FROZEN_S, _LAST_S = 12.0, 3.0, 5.0, 45.0
+_STOPPED_S, _FROZEN_S, _LAST_S = 3.0, 5.0, 45.0
 _GROWTH_LIMIT, _HANDLES_LIMIT = 0.05, 8
 
 
@@ -65,12 +65,12 @@ def sample(process: psutil.Process, port: int, at_s: float) -> Sample:
     return Sample(at_s, process.memory_info().rss / 2**20, process.num_fds(), process.num_threads(), states)
 
 
-def trouble(servers: Sequence[RtspServer], until_s: float) -> Iterator[str]:
+def trouble(servers: Sequence[RtspServer], until_s: float, every_s: float) -> Iterator[str]:
     """Each step waits some seconds and makes some, in turn: a stop, a freeze, each brought back."""
     number = 0
     while time.monotonic() < until_s:
         server, kind = servers[number % len(servers)], ("stop", "freeze")[number // len(servers) % 2]
-        yield from _pause(_EVERY_S)
+        yield from _pause(every_s)
         if kind == "stop":
             server.stop()
             yield from _pause(_STOPPED_S)
@@ -122,6 +122,7 @@ def figures(
             "last_third": round(after, 1),
             "largest": round(max(one.rss_mib for one in samples), 1),
             "a_minute": round(_slope(samples[third:]), 2),
+            "by_minute": _by_minute(samples),
         },
         "handles": {"middle_third": handles[0], "last_third": handles[1]},
         "threads": {"middle_third": max(one.threads for one in middle), "last_third": samples[-1].threads},
@@ -129,6 +130,13 @@ def figures(
         "streams": streams,
         "well": flat and running and all(stream["whole"] for stream in streams),
     }
+
+
+def _by_minute(samples: Sequence[Sample]) -> list[float]:
+    minutes: dict[int, list[float]] = {}
+    for one in samples:
+        minutes.setdefault(int(one.at_s // 60), []).append(one.rss_mib)
+    return [round(fmean(found), 1) for found in minutes.values()]
 
 
 def _of_stream(told: Mapping[str, Any], frames: Sequence[tuple[str, int]]) -> dict[str, Any]:
@@ -150,7 +158,7 @@ def _slope(samples: Sequence[Sample]) -> float:
     return 60 * over / sum((one.at_s - at) ** 2 for one in samples)
 
 
-def soak(minutes: float, cameras: int, kafka: KafkaSettings, folder: Path) -> dict[str, Any]:
+def soak(minutes: float, cameras: int, every_s: float, kafka: KafkaSettings, folder: Path) -> dict[str, Any]:
     """Run it; what was seen."""
     launch = rtsp_server.h264(rtsp_server.write_video(folder / "video.mp4", seconds=_VIDEO_S, size=_SIZE))
     servers = [RtspServer(launch) for _ in range(cameras)]
@@ -164,7 +172,7 @@ def soak(minutes: float, cameras: int, kafka: KafkaSettings, folder: Path) -> di
     try:
         began_s = time.monotonic()
         time.sleep(10.0)
-        for step in trouble(servers, began_s + 60 * minutes - _LAST_S):
+        for step in trouble(servers, began_s + 60 * minutes - _LAST_S, every_s):
             done.update([step] if step else [])
             samples.append(sample(psutil.Process(publisher.pid), port, time.monotonic() - began_s))
         publisher.send_signal(signal.SIGINT)
@@ -184,6 +192,7 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--cameras", type=int, default=3)
+    parser.add_argument("--every", type=float, default=12.0, help="seconds between two troubles")
     options = parser.parse_args()
     if reason := rtsp_server.missing():
         sys.stderr.write(reason + "\n")
@@ -193,7 +202,7 @@ def main() -> int:
         kafka = KafkaSettings(bootstrap=broker.start(data, port=0).bootstrap)
         try:
             Admin(kafka).create_topics(ALL, partitions=4)
-            found = soak(options.minutes, options.cameras, kafka, Path(folder))
+            found = soak(options.minutes, options.cameras, options.every, kafka, Path(folder))
             sys.stdout.write(json.dumps(found, indent=1) + "\n")
             return 0 if found["well"] else 1
         finally:
