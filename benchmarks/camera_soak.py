@@ -37,7 +37,7 @@ from tests.parts import rtsp_server
 from tests.parts.rtsp_server import RtspServer
 
 _SIZE, _VIDEO_S, _FPS = (640, 384), 60, 10
-_STOPPED_S, _FROZEN_S, _LAST_S = 3.0, 5.0, 45.0
+_START_S, _STOPPED_S, _FROZEN_S, _LAST_S = 60.0, 3.0, 5.0, 45.0
 _GROWTH_LIMIT, _HANDLES_LIMIT = 0.05, 8
 
 
@@ -158,6 +158,17 @@ def _slope(samples: Sequence[Sample]) -> float:
     return 60 * over / sum((one.at_s - at) ** 2 for one in samples)
 
 
+def _await_start(port: int) -> None:
+    give_up_s = time.monotonic() + _START_S
+    while True:
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).close()
+        except OSError:
+            if time.monotonic() > give_up_s:
+                raise
+            time.sleep(0.5)
+
+
 def soak(minutes: float, cameras: int, every_s: float, kafka: KafkaSettings, folder: Path) -> dict[str, Any]:
     """Run it; what was seen."""
     launch = rtsp_server.h264(rtsp_server.write_video(folder / "video.mp4", seconds=_VIDEO_S, size=_SIZE))
@@ -170,8 +181,8 @@ def soak(minutes: float, cameras: int, every_s: float, kafka: KafkaSettings, fol
     samples: list[Sample] = []
     done: Counter[str] = Counter()
     try:
+        _await_start(port)
         began_s = time.monotonic()
-        time.sleep(10.0)
         for step in trouble(servers, began_s + 60 * minutes - _LAST_S, every_s):
             done.update([step] if step else [])
             samples.append(sample(psutil.Process(publisher.pid), port, time.monotonic() - began_s))
