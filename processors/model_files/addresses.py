@@ -81,7 +81,10 @@ def parse(address: str, *, pin: str | None = None) -> Place:
                 "or hf:owner/name:folder/model.onnx"
             )
         return replace(hub, pin=agreed)
-    path = Path(bare).expanduser()
+    try:
+        path = Path(bare).expanduser()
+    except RuntimeError:
+        raise ModelUnusable(f"{bare}: there is no such user, give the whole path") from None
     hub = None if path.exists() or _means_a_path(bare) else _hub(bare)
     return LocalPlace(path, agreed) if hub is None else replace(hub, pin=agreed)
 
@@ -149,12 +152,18 @@ def _agreed(in_address: str | None, beside: str | None) -> str | None:
 
 
 def _of_scheme(scheme: str, url: str) -> Place:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise ModelUnusable(f"{scheme}://… is no address: {error}") from None
     if scheme in STORE_SCHEMES:
         if not parts.netloc or not parts.path.strip("/"):
             raise ModelUnusable(f"{url} names no object: expected {scheme}://bucket/path/model.onnx")
         return StorePlace(f"{scheme}://{parts.netloc}", unquote(parts.path).strip("/"))
     if scheme in ("https", "http"):
+        if not host:
+            raise ModelUnusable(f"{scheme}://… names no host: expected {scheme}://host/path/model.onnx")
         return WebPlace(url)
     if scheme == "file":
         return LocalPlace(Path(unquote(parts.path)))

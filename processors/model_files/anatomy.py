@@ -86,10 +86,10 @@ def read_anatomy(path: Path) -> Anatomy:
     """
     with path.open("rb") as file:
         try:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
-                return anatomy_of(view)
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:  # an empty file cannot be mapped
             raise NotOnnx(str(error)) from None
+    return anatomy_of(memoryview(content))  # let go, not closed: what a traceback holds may lead into it
 
 
 def anatomy_of(content: memoryview) -> Anatomy:
@@ -128,7 +128,7 @@ def companions_of(path: Path) -> Companions:
         return Companions()  # the runtime says in its own words what is wrong
     for name in anatomy.external:
         parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name:
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name or not name.isprintable():
             raise ModelUnusable(f"{path} keeps weights in {name!r}: expected a file beside it")
     weights = sorted(str(PurePosixPath(name)) for name in anatomy.external)
     return Companions(weights, settings=not anatomy.speaks_for_itself)

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -22,6 +23,7 @@ from processors.model_files.hashing import file_sha256, joint_sha256
 
 _PARTIAL = ".partial-"
 _STALE_S = 86_400.0
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def default_folder() -> Path:
@@ -121,9 +123,13 @@ class Cache:
 
 def _read(path: Path) -> Known | None:
     try:
-        return Known(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        known = Known(**json.loads(path.read_text("utf-8")))
+        texts = (known.address, known.name, known.sha256, *(one or "" for one in known.versions.values()))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+    return (
+        known if _SHA256.fullmatch(str(known.sha256)) and all(isinstance(one, str) for one in texts) else None
+    )
 
 
 def names_in(folder: Path) -> Sequence[str]:
