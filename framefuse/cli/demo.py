@@ -39,6 +39,6 @@ def demo(output: Output = Path("demo-output"), seconds: Seconds = 8, fps: Fps = 
     console.print(
         "          framefuse run detection --workers 2   [dim]then depth, join; publish, watch[/dim]"
     )
-    console.print("[bold]read[/bold]      README.md, docs/architecture.md")
+    console.print("[bold]read next[/bold] docs/how-to/publish.md  (your own pictures; all: docs/README.md)")
     if not played.books.balanced:
         raise typer.Exit(1)

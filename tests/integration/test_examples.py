@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,13 +15,19 @@ import cv2
 import numpy as np
 import pytest
 
+from framefuse.broker import jars
 from framefuse.broker.home import RunningBroker
+from framefuse.kafka import Reader
+from framefuse.pictures.decoding import decode_frame
 from framefuse.settings import KafkaSettings
+from schemas.codec import SchemaBook, decode
+from schemas.records import Encoding, Frame
 from tests.parts.logs import Logs
 from tests.parts.results import a_fused
 
 pytestmark = pytest.mark.broker
 EXAMPLES = Path(__file__).parents[2] / "examples"
+JAVA_LOCK = Path(__file__).parents[1] / "parts" / "java_example.lock"
 FRAMES = 5
 
 
@@ -57,6 +64,41 @@ def test_pictures_are_published_drawn_on_and_listed_from_python(results: Logs, t
     assert [picture is not None and picture.max() > 100 for picture in pictures] == [True, True]
 
 
+@pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK")
+def test_a_publisher_in_java_writes_what_our_stages_read(results: Logs, tmp_path: Path) -> None:
+    paths = [tmp_path / "photo.jpg", tmp_path / "photo.png"]
+    for path in paths:
+        assert cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+    classpath = os.pathsep.join(map(str, jars.resolve(JAVA_LOCK)))
+    program = ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, str(EXAMPLES / "java" / "Publish.java")]
+    done = subprocess.run(
+        [*program, str(results.kafka.bootstrap), "gate", *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=EXAMPLES.parent,
+        env={**os.environ, "FRAMEFUSE_PREFIX": results.kafka.prefix},
+    )
+    assert done.returncode == 0, done.stderr
+    frames = published_frames(results)
+    assert [(one.stream_id, one.sequence, one.encoding) for one in frames] == [
+        ("gate", 0, Encoding.JPEG),
+        ("gate", 1, Encoding.PNG),
+    ]
+    assert len({one.run_id for one in frames}) == 1
+    assert [decode_frame(one, max_pixels=10_000).shape for one in frames] == [(48, 64, 3)] * 2
+
+
+def test_the_java_example_is_built_with_the_versions_it_is_tested_with() -> None:
+    pom = (EXAMPLES / "java" / "pom.xml").read_text(encoding="utf-8")
+    named = re.findall(
+        r"<groupId>(.+)</groupId>\s*<artifactId>(.+)</artifactId>\s*<version>(.+)</version>\s*</dep", pom
+    )
+    roots = jars.Lock.parse(JAVA_LOCK.read_text("utf-8")).roots
+    assert [":".join(parts) for parts in named] == [str(root) for root in roots]
+
+
 def test_a_stage_of_somebody_elses_package_reads_results_and_writes_what_it_likes(
     results: Logs, tmp_path: Path
 ) -> None:
@@ -80,6 +122,16 @@ def test_a_stage_of_somebody_elses_package_reads_results_and_writes_what_it_like
     found = [json.loads(line) for line in lines(told)]
     assert len(found) == 2 * FRAMES
     assert {(one["label"], one["distance_m"]) for one in found} == {("crate", 2.5), ("ball", 2.5)}
+
+
+def published_frames(logs: Logs) -> list[Frame]:
+    """All that is in `frames`."""
+    reader = Reader(logs.kafka)
+    try:
+        messages = list(reader.everything(logs.frames))
+    finally:
+        reader.close()
+    return [decode(message.value, Frame, SchemaBook()) for message in messages]
 
 
 def example(name: str, *arguments: str, kafka: KafkaSettings) -> list[str]:

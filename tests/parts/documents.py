@@ -24,6 +24,8 @@ DOCUMENTS = tuple(
         for path in ROOT.glob(pattern)
     )
 )
+JOURNEYS = (("docs/how-to/publish.md", "docs/how-to/subscribe.md", "docs/how-to/scale.md"),)
+"""Documents that begin where another one ended, and say so."""
 _FENCE = re.compile(
     r"(?:^<!-- (?P<note>not run|needs): (?P<what>[^>]+) -->\n)?^```(?P<kind>sh|python)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
