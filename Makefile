@@ -56,7 +56,7 @@ imports: $(BIN)/.dev ## Whether imports go one way
 
 docs: $(BIN)/.dev ## The documentation as a site, with a reference made from the code, in site/
 	@$(MKDOCS) build --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html; with a search: make docs-serve"
 
 docs-serve: $(BIN)/.dev ## The same on http://127.0.0.1:8000, made anew when a page changes
 	@$(MKDOCS) serve

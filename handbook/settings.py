@@ -60,7 +60,7 @@ def _section(name: str | None, settings: list[Setting]) -> Iterator[str]:
     yield f"## {name}" if name else "## The connection to Kafka"
     if name:
         yield f"Of `framefuse run {name}`; in `framefuse.yaml` in the section `{name}:`."
-    yield table(
+    rows = table(
         ("setting", "value", "default", "meaning"),
         (
             (
@@ -73,6 +73,7 @@ def _section(name: str | None, settings: list[Setting]) -> Iterator[str]:
             if setting.section == name
         ),
     )
+    yield f'<div class="names" markdown>\n\n{rows}\n\n</div>'
 
 
 def _names(setting: Setting) -> list[str]:
