@@ -207,6 +207,9 @@ class Sink(Protocol[T_contra]):
     ) -> Mapping[Partition, int] | None:
         """Make the batch and its input positions durable, in this order, before returning.
 
+        Outputs without a value have nothing to write: their letters are in the dead letters already, except
+        for the topic sink, which writes them itself, in its transaction.
+
         Returns:
             None, or where to go on reading instead, when the batch had been written before, differently cut.
 

@@ -15,7 +15,6 @@ from framefuse.settings import StageSettings
 from framefuse.types import BatchPolicy, Output, Partition, Positions, Prepared, Record, SinkContext, Stage
 from schemas.records import Derived, Fused, Status
 from schemas.topics import FRAMES, FUSED
-from sinks.dead_letter_box import DeadLetterBox, Post
 from sinks.parquet import FOOTER_BYTES, NotAResultFile, encode, read_footer
 from sinks.result_files import Footer, Result, Series, beyond, check_topic_id, folder, leading_run, neighbours
 from sinks.result_store import SETTING, AlreadyThere, ResultStore, open_results
@@ -54,14 +53,13 @@ class AsItIs:
 class ObjectStoreSink:
     """Writes batches of one partition as files and commits each file's end."""
 
-    def __init__(self, store: ResultStore, context: SinkContext, post: Post) -> None:
-        """Write to `store`; `post` puts records that will never work into the dead letters.
+    def __init__(self, store: ResultStore, context: SinkContext) -> None:
+        """Write to `store`.
 
         Raises:
             Stop: a topic id that cannot be part of a file name.
         """
         self._store = store
-        self._post = post
         self._fused = FUSED.name(context.prefix)
         self._frames_id = context.topic_ids[FRAMES.name(context.prefix)]
         self._fused_id = context.topic_ids[self._fused]
@@ -69,7 +67,6 @@ class ObjectStoreSink:
         check_topic_id(self._fused_id)
         self._latest: dict[int, tuple[str, Footer]] = {}
         """The last file we put, by partition: no need to list what sorts before it."""
-        self._posted_to: dict[int, int] = {}
 
     def write(self, batch: Sequence[Output[Fused]], positions: Positions) -> Mapping[Partition, int] | None:
         """Make a batch of one partition durable: put each file, then commit where it ends.
@@ -79,13 +76,12 @@ class ObjectStoreSink:
 
         Raises:
             SinkBusy: the store does not answer or is full; the same batch again later is right.
-            Retry: a commit or a dead letter did not go through.
+            Retry: a commit did not go through.
             Stop: the store cannot be used, or holds files of another `fused` topic.
         """
         if not batch:
             positions.commit()
             return None
-        self._post_letters(batch)
         source = Partition(self._fused, batch[0].partition)
         results: Sequence[Result] = [Result(output.value, output.offset) for output in batch if output.value]
         resume_at = positions.offsets[source]
@@ -102,14 +98,6 @@ class ObjectStoreSink:
 
     def close(self) -> None:
         """Holds nothing open."""
-
-    def _post_letters(self, batch: Sequence[Output[Fused]]) -> None:
-        """Before the files, so that who finds a file and skips its span skips no letter; once a letter."""
-        partition = batch[0].partition
-        posted_to = self._posted_to.get(partition, 0)
-        if letters := [output for output in batch if output.letter and output.offset >= posted_to]:
-            self._post(letters)
-        self._posted_to[partition] = max(posted_to, batch[-1].offset + 1)
 
     def _keep(self, partition: int, results: Sequence[Result]) -> Footer:
         """Have the first results in a file: one that holds the first frame already, or a new one."""
@@ -164,12 +152,10 @@ def open_store(settings: ObjectStoreSettings, context: SinkContext) -> ObjectSto
         BadInput: the URL is of no kind we know.
         Stop: the store is there and cannot be used, such as a bucket that does not exist.
     """
-    if context.kafka is None:
-        raise Stop("the sink object-store needs a broker for its dead letters")
     store = open_results(settings.url)
     with suppress(SinkBusy):  # `write` waits for it and says so
         next(store.names("start", ""), None)
-    return ObjectStoreSink(store, context, DeadLetterBox(context.kafka).post)
+    return ObjectStoreSink(store, context)
 
 
 STAGE = Stage(

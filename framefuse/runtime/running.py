@@ -26,11 +26,12 @@ from framefuse.runtime.compute import Computation
 from framefuse.runtime.health import HealthServer
 from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.letters_first import DeadLetterBox, LettersFirst
 from framefuse.runtime.merging import MergeMembership, MergeParts
 from framefuse.runtime.rejoining import Life, run_worker
 from framefuse.runtime.worker import Membership, Parts
 from framefuse.settings import KafkaSettings, StageSettings
-from framefuse.types import Processor, SinkContext, Stage, StageRun
+from framefuse.types import Processor, Sink, SinkContext, Stage, StageRun
 from schemas.topics import DEAD_LETTERS, FRAMES, Topic
 
 log = logging.getLogger("framefuse.running")
@@ -193,11 +194,21 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
                 series=topic_ids[FRAMES.name(kafka.prefix)],
                 prefetch_records=2 * policy.max_records + 8,
             ),
-            sink=partial(open_sink, settings, context),
+            sink=partial(_open_sink, open_sink, settings, context),
         )
         return Membership(parts, stop)
 
     return begin
+
+
+def _open_sink(
+    open_sink: Callable[..., Sink[Any]], settings: StageSettings, context: SinkContext
+) -> Sink[Any]:
+    """The sink of a stage; dead letters go into the same transaction, or first."""
+    sink = open_sink(settings, context)
+    if context.to is not None or context.kafka is None:
+        return sink
+    return LettersFirst(sink, DeadLetterBox(context.kafka).post)
 
 
 def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -> Begin:

@@ -27,7 +27,7 @@ DEPTH_M = np.linspace(1, 5, 12, dtype=np.float32).reshape(3, 4)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder `results` in the current one, as `framefuse run object-store` leaves it: two files."""
     monkeypatch.chdir(tmp_path)
-    sink = ObjectStoreSink(open_results("./results"), CONTEXT, lambda letters: None)
+    sink = ObjectStoreSink(open_results("./results"), CONTEXT)
     first = [a_fused(0, labels=("crate", "ball"), depth_map=a_map(DEPTH_M)), a_fused(1, labels=("crate",))]
     for batch in (first, [a_fused(2, labels=()), an_expired(3)]):
         outputs = [an_output(fused) for fused in batch]

@@ -51,7 +51,7 @@ class Writer:
     sink: ObjectStoreSink = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sink = ObjectStoreSink(self.store, CONTEXT, lambda letters: None)
+        self.sink = ObjectStoreSink(self.store, CONTEXT)
 
     def write(self, group: Group, count: int, *, fenced: bool) -> None:
         """Write the next records and go on after them, or stay where the commit failed."""

@@ -9,7 +9,7 @@ import pytest
 
 from framefuse.errors import Retry, Stop
 from framefuse.types import Output, Partition, SinkContext
-from schemas.records import DeadLetter, Fused
+from schemas.records import Fused
 from sinks.object_store import ObjectStoreSink
 from sinks.parquet import read_footer
 from sinks.result_store import open_results
@@ -20,7 +20,6 @@ from tests.parts.results import (
     Group,
     GroupPositions,
     a_fused,
-    an_expired,
     an_output,
     outputs,
 )
@@ -29,10 +28,8 @@ from tests.unit.builders import START
 FUSED_0 = Partition("framefuse.fused", 0)
 
 
-def a_sink(
-    folder: Path, context: SinkContext = CONTEXT, box: list[Output[Fused]] | None = None
-) -> ObjectStoreSink:
-    return ObjectStoreSink(open_results(str(folder)), context, ([] if box is None else box).extend)
+def a_sink(folder: Path, context: SinkContext = CONTEXT) -> ObjectStoreSink:
+    return ObjectStoreSink(open_results(str(folder)), context)
 
 
 def files(folder: Path) -> list[str]:
@@ -199,38 +196,8 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
 
 
-def test_a_letter_is_posted_once_before_the_file_and_the_rest_is_kept(tmp_path: Path) -> None:
-    group = Group()
-    box: list[Output[Fused]] = []
-    poison: Output[Fused] = Output(None, 0, 2, START, b"gate", a_letter(2))
-    batch = [an_output(an_expired(0)), an_output(a_fused(1)), poison, an_output(a_fused(3))]
-    sink = a_sink(tmp_path, box=box)
-    with pytest.raises(Retry):
-        sink.write(batch, GroupPositions(group, 4, fenced=True))
-    sink.write(batch, GroupPositions(group, 4))
-    assert box == [poison]
-    assert frames(tmp_path) == [0, 1, 3]
-    assert group.committed == 4
-
-
 def test_a_batch_of_letters_only_moves_the_position_and_makes_no_file(tmp_path: Path) -> None:
     group = Group()
-    box: list[Output[Fused]] = []
-    poison: Output[Fused] = Output(None, 0, 7, START, b"gate", a_letter(7))
-    a_sink(tmp_path, box=box).write([poison], GroupPositions(group, 8))
-    assert (len(box), group.committed, files(tmp_path)) == (1, 8, [])
-
-
-def a_letter(offset: int) -> DeadLetter:
-    return DeadLetter(
-        topic="framefuse.fused",
-        partition=0,
-        offset=offset,
-        timestamp=START,
-        value=b"?",
-        stage="object-store",
-        error="UndecodableRecord",
-        message="not single-object Avro",
-        version="0",
-        attempt=0,
-    )
+    poison: Output[Fused] = Output(None, 0, 7, START, b"gate")
+    a_sink(tmp_path).write([poison], GroupPositions(group, 8))
+    assert (group.committed, files(tmp_path)) == (8, [])

@@ -1,15 +1,17 @@
 """Puts records that will never work into the topic of dead letters, for sinks that are no topic.
 
-At least once: a letter may come twice after a crash, with the same original topic, partition and offset.
+The topic sink writes letters and results in one transaction. Before any other sink the letters go first, so
+that none is passed over by a position that the sink commits. At least once: a letter may come twice after a
+crash, with the same original topic, partition and offset.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from framefuse.errors import Retry
 from framefuse.kafka import Delivery, Producer
 from framefuse.settings import KafkaSettings
-from framefuse.types import Output
+from framefuse.types import Output, Partition, Positions, Sink
 from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS
 
@@ -43,3 +45,34 @@ class DeadLetterBox:
             raise Retry(f"{len(failed)} dead letters were refused by the broker: {failed[0]}")
         if len(delivered) < len(outputs):
             raise Retry(f"{len(outputs) - len(delivered)} dead letters were not acknowledged by the broker")
+
+
+class LettersFirst:
+    """A sink behind the dead letters of its batches."""
+
+    def __init__(self, sink: Sink[Any], post: Post) -> None:
+        self._sink, self._post = sink, post
+        self._posted_to: dict[int, int] = {}
+
+    def write(self, batch: Sequence[Output[Any]], positions: Positions) -> Mapping[Partition, int] | None:
+        """Post the letters of a batch, each once however often the batch comes, then write it.
+
+        Raises:
+            Retry: the broker did not take a letter.
+            SinkBusy, Retry, Stop: as the sink says.
+        """
+        letters = [output for output in batch if output.letter and not self._is_posted(output)]
+        if letters:
+            self._post(letters)
+        for output in batch:
+            self._posted_to[output.partition] = max(
+                self._posted_to.get(output.partition, 0), output.offset + 1
+            )
+        return self._sink.write(batch, positions)
+
+    def close(self) -> None:
+        """Close the sink."""
+        self._sink.close()
+
+    def _is_posted(self, output: Output[Any]) -> bool:
+        return output.offset < self._posted_to.get(output.partition, 0)
