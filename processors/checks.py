@@ -1,22 +1,22 @@
 """What `framefuse doctor` asks of the models: their files, the runtime, and what they run on."""
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
 from framefuse.errors import FramefuseError, ProviderUnavailable, Stop
+from framefuse.installing import install, origin
 from processors import providers, runtime_packages
 
 _NVIDIA = Path("/proc/driver/nvidia/version")
-_INSTALLS = re.compile(r"(?:uv )?pip (?:un)?install [^;()]+?(?=$|[;()]|, or )")
+_INSTALLS = re.compile(
+    r"(?:\S+ -m ensurepip && )?(?:\S+ -m |(?:\S*/)?uv )?pip (?:un)?install [^;()]+?(?=$|[;()]|, or )"
+)
 """A command in a message."""
 _NAMED = re.compile(r"--([a-z][a-z-]+)|(?:^settings of \S+: |; )([a-z_]+): ")
 """Settings in a message."""
@@ -110,16 +110,8 @@ def _brings_back(path: Path) -> str:
     repository = next((one for one in path.parents if (one / ".git").exists()), None)
     if repository is not None:
         return f"git -C {repository} checkout -- {path.relative_to(repository)}"
-    return f"pip install --force-reinstall --no-deps {_installed_from()}"
-
-
-def _installed_from() -> str:
-    try:
-        said = json.loads(distribution("framefuse").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, ValueError):
-        said = {}
-    address = str(said.get("url", "framefuse"))
-    return unquote(urlsplit(address).path) if address.startswith("file:") else address
+    where, _ = origin()
+    return install("--force-reinstall", "--no-deps", where or "framefuse")
 
 
 def _sums() -> dict[str, str]:

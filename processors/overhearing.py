@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
-from processors.runtime_packages import PIP
+from framefuse.installing import install
 
 _SAID = re.compile(r"\[[EW]:onnxruntime:[^\]]*\] (.*)")
 _PLACE = re.compile(r"^.*?\[ONNXRuntimeError\] : \d+ : \w+ : (/onnxruntime_src/\S+ .*?\) (?=[A-Z]))?")
@@ -26,8 +26,8 @@ _MENDS = (
     (re.compile(r"no NVIDIA driver"), "install NVIDIA's driver"),
     (re.compile(r"driver does not start"), "install NVIDIA's driver anew"),
     (re.compile(r"no NVIDIA driver|finds no GPU"), "give this container the GPU"),
-    (re.compile(r"libnv(infer|onnxparser)"), f"{PIP} install 'tensorrt-cu13<11'"),
-    (re.compile(r"libcu(?!da\.so)"), f"{PIP} install 'onnxruntime-gpu[cuda,cudnn]'"),
+    (re.compile(r"libnv(infer|onnxparser)"), install("tensorrt-cu13<11")),
+    (re.compile(r"libcu(?!da\.so)"), install("onnxruntime-gpu[cuda,cudnn]")),
 )
 """What brings a part that is missing."""
 

@@ -6,18 +6,16 @@ Both are the module `onnxruntime` and hold the same files, so exactly one of the
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 from framefuse.errors import ModelUnusable
+from framefuse.installing import install, uninstall
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu")
-PIP = "pip" if find_spec("pip") else "uv pip"
-"""What installs packages where this runs; `make install` leaves no pip there."""
-ADD_CPU, _GPU = f"{PIP} install onnxruntime", f"{PIP} install 'onnxruntime-gpu[cuda,cudnn]'"
+ADD_CPU, ADD_GPU = install("onnxruntime"), install("onnxruntime-gpu[cuda,cudnn]")
 """Where there is none yet."""
-INSTALL_GPU = f"{PIP} uninstall -y onnxruntime onnxruntime-gpu && {_GPU}"
-INSTALL_CPU = f"{PIP} uninstall -y onnxruntime onnxruntime-gpu && {ADD_CPU}"
+INSTALL_GPU = f"{uninstall(*PACKAGES)} && {ADD_GPU}"
+INSTALL_CPU = f"{uninstall(*PACKAGES)} && {ADD_CPU}"
 """Where there is one, or both."""
 
 
@@ -41,7 +39,7 @@ def runtime() -> Any:  # noqa: ANN401 - the module, which has no types
     except ImportError as error:
         installed = onnxruntime_packages()
         if not installed:
-            either = f"{ADD_CPU}, or for an NVIDIA GPU {_GPU}"
+            either = f"{ADD_CPU}, or for an NVIDIA GPU {ADD_GPU}"
             raise ModelUnusable(f"no ONNX Runtime is installed: {either}") from error
         trouble = both_installed(installed) if len(installed) > 1 else f"{' '.join(installed)} does not load"
         raise ModelUnusable(f"{trouble} ({error}): {INSTALL_CPU}") from error

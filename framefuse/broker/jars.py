@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from framefuse.errors import BadInput, Stop
+from framefuse.installing import install
 
 if TYPE_CHECKING:
     from jgo.maven import Artifact, Component, Dependency, MavenContext
@@ -217,7 +218,7 @@ def _maven(folder: Path, counter: _ByteCounter | None = None) -> "MavenContext":
     try:
         from jgo.maven import MavenContext, PythonResolver
     except ImportError as error:
-        raise Stop("jars have to be fetched and jgo is not installed: pip install 'jgo>=3.2,<4'") from error
+        raise Stop(f"jars have to be fetched and jgo is not installed: {install('jgo>=3.2,<4')}") from error
     mirror = os.environ.get(REPOSITORY_VARIABLE)
     return MavenContext(
         resolver=PythonResolver(progress_callback=counter),

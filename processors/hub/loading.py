@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framefuse.errors import ModelFailed, ModelUnusable, ProviderUnavailable
+from framefuse.installing import install_extra
 from processors.announcing import announce
 from processors.hub.families import Family, family_of
 from processors.hub.folder import HubFolder
@@ -107,7 +108,7 @@ def torch_for(name: str, *more: str) -> Any:  # noqa: ANN401 - the package, whic
         for package in ("torch", "transformers", *more):  # all of them, so that one message tells it all
             import_module(package)
     except ImportError as error:
-        raise ModelUnusable(f"{name} needs torch: pip install 'framefuse[torch]' ({error})") from error
+        raise ModelUnusable(f"{name} needs torch: {install_extra('torch')} ({error})") from error
     return import_module("torch")
 
 

@@ -166,7 +166,7 @@ def export(
     r"""Write a Depth Anything of Hugging Face as an ONNX file, which then runs without torch.
 
     The file is free in batch and size, holds its weights, and says what it is: no setting is needed with it.
-    The export needs torch: [cyan]pip install 'framefuse\[torch]'[/cyan]
+    The export needs torch: where that is missing, it says which command installs it.
 
     [cyan]framefuse models export depth-anything/Depth-Anything-V2-Small-hf --to depth.onnx[/cyan]
 

