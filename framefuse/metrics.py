@@ -45,6 +45,11 @@ REJOINS = Counter(
     ["stage", "reason"],
 )
 UP = Gauge("framefuse_worker_up", "1 while the worker is a member of its group.", ["stage", "worker"])
+WAITS_FOR_SINK = Gauge(
+    "framefuse_worker_waits_for_sink",
+    "1 while the worker has results that its sink does not take; /readyz says why.",
+    ["stage", "worker"],
+)
 
 MODEL = Gauge(
     "framefuse_model_info",

@@ -29,6 +29,7 @@ from framefuse.runtime.intake import Intake
 from framefuse.runtime.letters_first import DeadLetterBox, LettersFirst
 from framefuse.runtime.merging import MergeMembership, MergeParts
 from framefuse.runtime.rejoining import Life, run_worker
+from framefuse.runtime.waits import SinkWaits
 from framefuse.runtime.worker import Membership, Parts
 from framefuse.settings import KafkaSettings, StageSettings
 from framefuse.types import Processor, Sink, SinkContext, Stage, StageRun
@@ -69,14 +70,17 @@ def run_stage(
     if options.workers > partitions:
         log.warning("%d workers for %d partitions: the rest will idle", options.workers, partitions)
     with ExitStack() as stack:
+        waits = SinkWaits(stage.name)
         begin = (
-            _merging(stage, settings, kafka) if stage.merge else _processing(stage, settings, kafka, stack)
+            _merging(stage, settings, kafka)
+            if stage.merge
+            else _processing(stage, settings, kafka, stack, waits)
         )
         group = group_of(kafka, stage.name)
         slots = [claim(group, index) for index in range(options.workers)]
         for slot in slots:
             stack.callback(slot.release)
-        crew = Crew(stage.name, [f"{group}.{slot.name}" for slot in slots], begin, stop)
+        crew = Crew(stage.name, [f"{group}.{slot.name}" for slot in slots], begin, waits, stop)
         server = HealthServer(
             host=options.metrics_host, port=options.metrics_port, healthy=crew.trouble, ready=crew.missing
         )
@@ -114,8 +118,11 @@ def _run_own_loop(
 class Crew:
     """The workers of this process, each in a thread; the first that cannot go on ends them all."""
 
-    def __init__(self, stage: str, names: Sequence[str], begin: "Begin", stop: threading.Event) -> None:
+    def __init__(
+        self, stage: str, names: Sequence[str], begin: "Begin", waits: SinkWaits, stop: threading.Event
+    ) -> None:
         self._stage, self._names, self._begin, self._stop = stage, names, begin, stop
+        self._waits = waits
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
 
@@ -145,7 +152,8 @@ class Crew:
             for name in self._names
             if REGISTRY.get_sample_value("framefuse_worker_up", {"stage": self._stage, "worker": name}) != 1
         ]
-        return f"not yet in the group: {', '.join(away)}" if away else None
+        waits = [f"{name} waits for its sink: {why}" for name, why in self._waits.because.items()]
+        return "\n".join([*([f"not yet in the group: {', '.join(away)}"] if away else []), *waits]) or None
 
     def _work(self, name: str) -> None:
         try:
@@ -155,7 +163,9 @@ class Crew:
             self._stop.set()
 
 
-def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings, stack: ExitStack) -> Begin:
+def _processing(
+    stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings, stack: ExitStack, waits: SinkWaits
+) -> Begin:
     """How to begin a life of a worker that processes record by record."""
     (source,) = stage.sources
     topic = source.name(kafka.prefix)
@@ -195,6 +205,7 @@ def _processing(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings
                 prefetch_records=2 * policy.max_records + 8,
             ),
             sink=partial(_open_sink, open_sink, settings, context),
+            waits=waits,
         )
         return Membership(parts, stop)
 

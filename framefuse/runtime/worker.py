@@ -19,6 +19,7 @@ from framefuse.kafka import Assignment, GroupConsumer, Overtaken
 from framefuse.runtime.compute import Computation
 from framefuse.runtime.flight import Batch, Flight, Waiting
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.waits import SinkWaits
 from framefuse.types import BatchPolicy, Member, Output, Partition, Sink
 
 log = logging.getLogger("framefuse.worker")
@@ -42,6 +43,7 @@ class Parts:
     policy: BatchPolicy
     consumer: Callable[..., GroupConsumer]
     sink: Callable[[], Sink[Any]]
+    waits: SinkWaits
 
 
 @dataclass(slots=True)
@@ -301,14 +303,22 @@ class Membership:
         self, sink: Sink[Any], outputs: list[Output[Any]], positions: _Positions, epoch: int
     ) -> Mapping[Partition, int] | None:
         """Write, waiting for a busy sink as long as it takes, unless this epoch ends meanwhile."""
-        while True:
-            try:
-                return sink.write(outputs, positions)
-            except SinkBusy as busy:
-                metrics.REJOINS.labels(self._parts.stage, "sink_busy").inc()
-                log.warning("%s: %s; again in %.1f s", self._parts.name, busy, busy.retry_after_s)
-                if self._flight.wait_for(lambda: self._flight.ended(epoch), busy.retry_after_s):
-                    raise
+        waits, written = self._parts.waits, False
+        try:
+            while True:
+                try:
+                    moved = sink.write(outputs, positions)
+                except SinkBusy as busy:
+                    metrics.REJOINS.labels(self._parts.stage, "sink_busy").inc()
+                    log.warning("%s: %s; again in %.1f s", self._parts.name, busy, busy.retry_after_s)
+                    waits.begin(self._parts.name, str(busy))
+                    if self._flight.wait_for(lambda: self._flight.ended(epoch), busy.retry_after_s):
+                        raise
+                else:
+                    written = True
+                    return moved
+        finally:
+            waits.end(self._parts.name, written=written)
 
     def _commit(self, commit: _Commit) -> None:
         """Ask the fetching thread for a commit and wait for it."""

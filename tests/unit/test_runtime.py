@@ -8,7 +8,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from prometheus_client import REGISTRY
 
+from framefuse import metrics
 from framefuse.errors import BadInput, BrokerUnavailable, Poison, Stop, UnreadableImage
 from framefuse.kafka import Message
 from framefuse.plugins import load_stage
@@ -18,6 +20,8 @@ from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake, refuse_if_expired
 from framefuse.runtime.merging import too_many_late
 from framefuse.runtime.rejoining import Fences, run_worker
+from framefuse.runtime.running import Crew
+from framefuse.runtime.waits import SinkWaits
 from framefuse.settings import KafkaSettings, StageSettings, load
 from framefuse.types import MergeCounts, Prepared, Record
 from schemas.codec import SchemaBook, encode
@@ -252,3 +256,28 @@ def test_a_setting_that_does_not_fit_is_named_without_its_value() -> None:
 
     assert "s3cret" not in str(caught.value)
     assert isinstance(caught.value, Stop)
+
+
+# ── what a worker waits for ──
+
+
+def test_a_worker_that_waits_for_its_sink_is_not_ready_and_says_why_until_it_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def waiting() -> float | None:
+        labels = {"stage": "keeping", "worker": "keeping.1"}
+        return REGISTRY.get_sample_value("framefuse_worker_waits_for_sink", labels)
+
+    waits = SinkWaits("keeping")
+    crew = Crew("keeping", ["keeping.1"], lambda name, stop: pytest.fail(name), waits, Event())
+    metrics.UP.labels("keeping", "keeping.1").set(1)
+    waits.begin("keeping.1", "./results is full: make room")
+    assert crew.missing() == "keeping.1 waits for its sink: ./results is full: make room"
+    assert waiting() == 1
+
+    with caplog.at_level("INFO"):
+        waits.end("keeping.1", written=True)
+        waits.end("keeping.1", written=True)
+    assert crew.missing() is None
+    assert waiting() == 0
+    assert caplog.messages == ["keeping.1: its sink takes results again, writing goes on"]
