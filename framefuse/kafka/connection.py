@@ -13,6 +13,8 @@ from framefuse.kafka.security import Security, security_of
 from framefuse.settings import KafkaSettings
 
 log = logging.getLogger("framefuse.kafka")
+_CLIENT_LOG = logging.getLogger("framefuse.librdkafka")
+"""It tells of each try to connect; what it gives up on is raised, and `log_error` tells of the rest."""
 MESSAGE_LIMIT_BYTES = 8 << 20
 QUEUE_LIMIT_RECORDS, QUEUE_LIMIT_BYTES = 100_000, 256 << 20
 """Of a producer: what is handed over and not yet acknowledged."""
@@ -68,12 +70,14 @@ def client_config(settings: KafkaSettings, client_id: str) -> Config:
     Raises:
         BrokerUnavailable, BadInput: as `resolve_bootstrap` and `security_of`.
     """
+    if _CLIENT_LOG.level == logging.NOTSET:
+        _CLIENT_LOG.setLevel(logging.CRITICAL)
     return {
         "bootstrap.servers": resolve_bootstrap(settings),
         **resolve_security(settings).properties(),
         "client.id": client_id,
         "error_cb": log_error,
-        "logger": logging.getLogger("framefuse.librdkafka"),
+        "logger": _CLIENT_LOG,
         "message.max.bytes": MESSAGE_LIMIT_BYTES + (1 << 16),
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 2000,

@@ -57,10 +57,11 @@ def encoded(image: Image, *, quality: int = 90, max_side_px: int | None = None) 
     """Pixels (H×W×3 uint8 BGR, or H×W grey) as a JPEG, shrunk to the long side if need be.
 
     Raises:
-        UnreadableImage: not such an array, or above 4 MiB as a JPEG.
+        UnreadableImage: not such an array, above 50 megapixels, or above 4 MiB as a JPEG.
     """
     _check_array(image)
     image = shrink(image, max_side_px)
+    _check_pixels(image.shape[1], image.shape[0])
     data = encode_jpeg(image, quality)
     check_size(len(data))
     return EncodedImage(data, Encoding.JPEG, image.shape[1], image.shape[0])

@@ -199,7 +199,7 @@ class Publication:
         publisher = FramePublisher(
             stream_id,
             outlet=self._outlet,
-            freshness_ms=options.freshness_ms,
+            freshness_ms=options.freshness_ms if self._outlet.live else None,
             partition=options.partition,
             partition_by=options.partition_by,
             state=State.STARTING if source.live else State.RUNNING,

@@ -93,7 +93,7 @@ class FramePublisher:
             state: how the stream is at first; see `turn`.
 
         Raises:
-            BadInput: not a stream id, or no such partition.
+            BadInput: not a stream id, no such partition, or a freshness of frames that are not live.
             BrokerUnavailable: no broker answers.
             Stop: there are no topics.
         """
@@ -101,6 +101,8 @@ class FramePublisher:
         self._owns_outlet = outlet is None
         self._outlet = outlet or Outlet(settings or load(KafkaSettings), live=live, in_flight=in_flight)
         self.live = self._outlet.live
+        if freshness_ms is not None and not self.live:
+            raise BadInput(f"freshness_ms={freshness_ms} is for live frames only: add live=True")
         self._freshness_ms = (freshness_ms or DEFAULT_LIVE_FRESHNESS_MS) if self.live else None
         self._partition = self._outlet.place(self.stream_id, partition)
         self._by_frame = partition_by == "frame"
@@ -153,7 +155,7 @@ class FramePublisher:
 
         Raises:
             UnreadableImage: not a picture, broken, or too large; it is counted as rejected.
-            BadInput: no such file, or nothing that can be published.
+            BadInput: no such file, nothing that can be published, or a time without its zone.
             NotPublished: an earlier frame was never acknowledged; the run is over.
             PublisherClosed: `close` was called.
         """
@@ -184,6 +186,8 @@ class FramePublisher:
             taken_s: `time.monotonic()` when it was captured; now unless given.
         """
         self._check_size(picture)
+        if captured_at is not None and captured_at.tzinfo is None:
+            raise BadInput(f"captured_at={captured_at} has no time zone: such as datetime.now(UTC)")
         with self._turn:
             self._check_open()
             taken_s = time.monotonic() if taken_s is None else taken_s

@@ -211,6 +211,8 @@ def _check(start: Start | datetime | None, group: str | None, *, in_order: bool)
         raise BadInput("a group goes on where it was: give either start or group")
     if group is not None and in_order:
         raise BadInput("the members of a group share the partitions: in_order needs a subscriber without")
+    if not isinstance(start, Start | datetime | None):
+        raise BadInput(f"start is {start!r}: expected Start.NOW, Start.BEGINNING or a datetime")
     if isinstance(start, datetime) and start.tzinfo is None:
         raise BadInput(f"start {start} has no timezone: datetime.now(UTC), or .astimezone()")
 

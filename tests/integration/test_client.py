@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import get_type_hints
 
 import cv2
@@ -20,7 +21,7 @@ from framefuse.client import (
     Start,
     draw,
 )
-from framefuse.errors import BadInput
+from framefuse.errors import BadInput, UnreadableImage
 from schemas.records import Fused
 from tests.parts.logs import Logs
 from tests.parts.results import a_fused
@@ -93,7 +94,18 @@ def test_what_cannot_be_published_is_named_with_what_can(logs: Logs) -> None:
     with FramePublisher("gate", settings=logs.kafka) as publisher:
         with pytest.raises(BadInput, match="a list cannot be published: give H×W×3 uint8 BGR"):
             publisher.publish([[0, 0], [0, 0]])  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="has no time zone"):
+            publisher.publish(np.zeros((4, 4, 3), np.uint8), captured_at=datetime(2026, 3, 1, 12))
+        with pytest.raises(UnreadableImage, match="54 megapixels"):
+            publisher.publish(np.zeros((6000, 9000), np.uint8))
         assert publisher.publish(np.zeros((4, 4, 3), np.uint8)).sequence == 0
+
+
+def test_options_that_would_do_nothing_are_refused(logs: Logs) -> None:
+    with pytest.raises(BadInput, match="for live frames only: add live=True"):
+        FramePublisher("gate", freshness_ms=5, settings=logs.kafka)
+    with pytest.raises(BadInput, match="start is 'yesterday': expected Start"):
+        ResultSubscriber(start="yesterday", settings=logs.kafka)  # type: ignore[arg-type]
 
 
 def test_asyncio_publishes_in_order_and_tickets_can_be_awaited(logs: Logs) -> None:
