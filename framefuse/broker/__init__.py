@@ -2,6 +2,7 @@
 
 from framefuse.broker.home import RunningBroker
 from framefuse.broker.lifecycle import (
+    DATA_VARIABLE,
     KAFKA_VERSION,
     LOCK,
     answers,
@@ -10,9 +11,11 @@ from framefuse.broker.lifecycle import (
     start,
     status,
     stop,
+    unclaimed_bootstrap,
 )
 
 __all__ = [
+    "DATA_VARIABLE",
     "KAFKA_VERSION",
     "LOCK",
     "RunningBroker",
@@ -22,4 +25,5 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "unclaimed_bootstrap",
 ]

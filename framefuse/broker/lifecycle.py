@@ -109,6 +109,12 @@ def running_bootstrap(data_dir: Path | None = None) -> str | None:
     return None if running is None else running.bootstrap
 
 
+def unclaimed_bootstrap() -> str | None:
+    """Where a Kafka answers at the usual port of this machine; ask only where no broker of ours is known."""
+    usual = f"{_HOST}:{USUAL_PORT}"
+    return usual if answers(usual) else None
+
+
 def answers(bootstrap: str, timeout_s: float = 1.0) -> bool:
     """Whether a Kafka broker answers at `host:port`: asks for its API versions over a plain socket."""
     host, _, port = bootstrap.rpartition(":")

@@ -4,6 +4,7 @@ Only speaks with the user; starting and stopping is `framefuse.broker`, imported
 """
 
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +56,7 @@ def up(*, port: Port = None, data: Data = None) -> None:
 
     The first start fetches 45 MB of jars, later ones need no network.
     What the broker holds is there again after `down`, after a crash and after a restart of the machine.
+    Other commands find it by themselves; one with `--data` they find by FRAMEFUSE_BROKER_DATA.
 
     [cyan]framefuse broker up[/cyan]
 
@@ -73,6 +75,9 @@ def up(*, port: Port = None, data: Data = None) -> None:
     how = "already runs" if already else f"ready after {took_s:.1f} s"
     typer.echo(f"Kafka {running.version} at {running.bootstrap}: {how} (pid {running.pid})")
     typer.echo(f"data: {running.data_dir}")
+    if running.data_dir != broker.default_data_dir().expanduser().resolve():
+        setting = f"{broker.DATA_VARIABLE}={shlex.quote(str(running.data_dir))}"
+        typer.echo(f"so that all other commands find it: export {setting}")
 
 
 @app.command()
@@ -105,13 +110,25 @@ def status(*, data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(_as_json(running, answering=answering))
     elif running is None:
-        typer.echo("no broker runs here: start one with 'framefuse broker up'")
+        typer.echo(_none_runs(broker.default_data_dir() if data is None else data))
     else:
         how = "answers" if answering else "does not answer (yet)"
         typer.echo(f"Kafka {running.version} at {running.bootstrap}: {how} (pid {running.pid})")
         typer.echo(f"data: {running.data_dir}")
     if not answering:
         raise typer.Exit(3)
+
+
+def _none_runs(folder: Path) -> str:
+    from framefuse.broker import unclaimed_bootstrap
+
+    unclaimed = unclaimed_bootstrap()
+    if unclaimed is None:
+        return "no broker runs here: start one with 'framefuse broker up'"
+    return (
+        f"no broker of {folder} runs here, but a Kafka answers at {unclaimed}: "
+        "where it was started with --data FOLDER, say so here too, or set FRAMEFUSE_BROKER_DATA=FOLDER"
+    )
 
 
 def _as_json(running: "RunningBroker | None", *, answering: bool) -> str:

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
-from framefuse.broker import answers, running_bootstrap
+from framefuse.broker import answers, running_bootstrap, unclaimed_bootstrap
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
 from framefuse.errors import FramefuseError
 from framefuse.kafka import Admin
@@ -28,8 +28,7 @@ _SLOW_CLEANUP_MS = 1_000
 def look(scene: Scene) -> Sequence[Finding]:
     """Connect, then ask."""
     if scene.bootstrap is None:
-        text = "none runs on this machine, and FRAMEFUSE_BOOTSTRAP is not set"
-        return [problem(_SUBJECT, text, _UP)]
+        return [_none_known()]
     silent = _listening(scene.bootstrap)
     if silent:
         mend = _UP if scene.kafka.bootstrap is None or _is_ours(scene) else "FRAMEFUSE_BOOTSTRAP=host:port"
@@ -74,6 +73,14 @@ def judge(number: int, config: Mapping[str, str]) -> Finding:
         text = f"a worker killed inside its transaction holds readers up for {longest_s:.0f} s"
         return warning(_SETTINGS, text, f"{CLEANUP}={_SLOW_CLEANUP_MS}")
     return ok(_SETTINGS, f"time-outs and limits fit, on broker {number}")
+
+
+def _none_known() -> Finding:
+    unclaimed = unclaimed_bootstrap()
+    if unclaimed is None:
+        return problem(_SUBJECT, "none runs on this machine, and FRAMEFUSE_BOOTSTRAP is not set", _UP)
+    text = f"a Kafka answers at {unclaimed}, which is no broker that we know: is it one of another --data?"
+    return problem(_SUBJECT, text, f"export FRAMEFUSE_BOOTSTRAP={unclaimed}")
 
 
 def _listening(bootstrap: str) -> str:

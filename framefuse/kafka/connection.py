@@ -44,15 +44,22 @@ def resolve_bootstrap(settings: KafkaSettings) -> str:
             f"FRAMEFUSE_SECURITY_PROTOCOL is {settings.security_protocol}, FRAMEFUSE_BOOTSTRAP is missing: "
             "the broker of 'framefuse broker up' speaks PLAINTEXT, on this machine only"
         )
-    from framefuse.broker import running_bootstrap
+    from framefuse.broker import running_bootstrap, unclaimed_bootstrap
 
     found = running_bootstrap()
-    if found is None:
+    if found is not None:
+        return found
+    unclaimed = unclaimed_bootstrap()
+    if unclaimed is not None:
         raise BrokerUnavailable(
-            "no broker: set FRAMEFUSE_BOOTSTRAP=host:port (or --bootstrap), "
-            "or start one on this machine with 'framefuse broker up'"
+            f"no broker of 'framefuse broker up' is known, but a Kafka answers at {unclaimed}: take it with "
+            f"FRAMEFUSE_BOOTSTRAP={unclaimed} (or --bootstrap), or, where it was started with --data FOLDER, "
+            "with FRAMEFUSE_BROKER_DATA=FOLDER"
         )
-    return found
+    raise BrokerUnavailable(
+        "no broker: set FRAMEFUSE_BOOTSTRAP=host:port (or --bootstrap), "
+        "or start one on this machine with 'framefuse broker up'"
+    )
 
 
 def resolve_security(settings: KafkaSettings) -> Security:

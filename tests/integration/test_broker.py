@@ -17,8 +17,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from framefuse import broker as embedded
+from framefuse.broker import lifecycle
 from framefuse.broker.home import BrokerHome, RunningBroker
 from framefuse.errors import BrokerUnavailable, Stop
+from framefuse.kafka import resolve_bootstrap
+from framefuse.settings import KafkaSettings
 
 pytestmark = pytest.mark.broker
 MIB = 1024 * 1024
@@ -80,6 +83,7 @@ def test_the_broker_outlives_the_command_that_started_it_and_other_processes_fin
     running = embedded.status(data_dir)
     assert running is not None
     assert running.bootstrap in up.stdout
+    assert up.stdout.endswith(f"export FRAMEFUSE_BROKER_DATA={running.data_dir}\n")
     shown = framefuse_broker("status", "--json", "--data", folder)
     assert json.loads(shown.stdout)["bootstrap"] == running.bootstrap
     write(running.bootstrap, "frames", b"a frame")
@@ -88,6 +92,15 @@ def test_the_broker_outlives_the_command_that_started_it_and_other_processes_fin
     assert embedded.running_bootstrap(data_dir) is None
     assert framefuse_broker("status", "--data", folder).returncode == 3
     assert framefuse_broker("down", "--data", folder).stdout == "no broker was running\n"
+
+
+def test_a_broker_that_answers_without_being_known_is_told_of(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(embedded.DATA_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(lifecycle, "USUAL_PORT", int(broker.bootstrap.rpartition(":")[2]))
+    with pytest.raises(BrokerUnavailable, match=f"a Kafka answers at {broker.bootstrap}: take it with"):
+        resolve_bootstrap(KafkaSettings())
 
 
 def test_a_killed_broker_comes_back_soon_on_the_same_port_with_what_it_held(data_dir: Path) -> None:

@@ -121,9 +121,8 @@ def test_1_is_not_well() -> None:
     assert done.returncode == 1
     report = json.loads(done.stdout)
     assert report["well"] is False
-    assert [one["mend"] for one in report["findings"] if one["subject"] == "broker"] == [
-        "framefuse broker up"
-    ]
+    (broker,) = [one for one in report["findings"] if one["subject"] == "broker"]
+    assert broker["mend"] in ("framefuse broker up", "export FRAMEFUSE_BOOTSTRAP=127.0.0.1:9092")
     assert done.stderr == ""
 
 
@@ -133,7 +132,7 @@ def test_1_is_not_well() -> None:
         ("infer nowhere.jpg", "error: nowhere.jpg: no such file or folder\n"),
         ("publish nowhere.mp4", "error: nowhere.mp4: no such file or folder\n"),
         ("broker up --data {file}/broker", "error: "),
-        ("topics list", "error: no broker: set FRAMEFUSE_BOOTSTRAP"),
+        ("topics list", "error: no broker"),
         ("watch --save x.mp4", "error: --save films one stream"),
     ],
 )

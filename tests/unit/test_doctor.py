@@ -162,10 +162,19 @@ def a_listener(*, answers: bytes | None) -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_without_any_broker_the_command_that_starts_one_is_named() -> None:
+def test_without_any_broker_the_command_that_starts_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "unclaimed_bootstrap", lambda: None)
     (found,) = broker.look(NOWHERE)
 
     assert (found.status, found.mend) == (Status.PROBLEM, "framefuse broker up")
+
+
+def test_a_kafka_at_the_usual_port_that_nobody_told_us_of_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "unclaimed_bootstrap", lambda: "127.0.0.1:9092")
+    (found,) = broker.look(NOWHERE)
+
+    assert "answers at 127.0.0.1:9092" in found.found
+    assert found.mend == "export FRAMEFUSE_BOOTSTRAP=127.0.0.1:9092"
 
 
 def test_an_address_where_nothing_listens_is_named() -> None:
