@@ -147,3 +147,11 @@ def load(kind: type[S], **flags: Any) -> S:
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
         raise BadInput(f"settings of {kind.section or 'framefuse'}: {what}") from None
+
+
+def flags_of(settings: KafkaSettings) -> str:
+    """The flags that lead a command to the same topics, each after a space; "" where it finds them anyway."""
+    otherwise = load(KafkaSettings)
+    flags = {"--bootstrap": settings.bootstrap, "--prefix": settings.prefix}
+    found = {"--bootstrap": otherwise.bootstrap, "--prefix": otherwise.prefix}
+    return "".join(f" {flag} {value}" for flag, value in flags.items() if value and value != found[flag])

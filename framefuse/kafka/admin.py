@@ -22,7 +22,7 @@ from framefuse.errors import AccessDenied, BrokerUnavailable, PartitionCountMism
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config, resolve_security
 from framefuse.kafka.group_offsets import GroupOffsets
 from framefuse.kafka.refusals import denied, is_unknown, lacks_right, nobody_listens, not_believed, said
-from framefuse.settings import KafkaSettings
+from framefuse.settings import KafkaSettings, flags_of
 from schemas.topics import ALL, Topic
 
 GROUP_TIMEOUT_S = 3.0
@@ -60,6 +60,7 @@ class Admin:
         self._settings = settings
         self._bootstrap = client_config(settings, "framefuse-admin")["bootstrap.servers"]
         self._trouble: ck.KafkaError | None = None
+        self._create = f"framefuse topics create{flags_of(settings)}"
         config = client_config(settings, "framefuse-admin") | {"error_cb": self._heard}
         del config["message.max.bytes"]
         self._client = AdminClient(config)
@@ -109,7 +110,7 @@ class Admin:
             if counts[name] != frames:
                 raise PartitionCountMismatch(
                     f"{name} has {counts[name]} partitions, {per_frame[0]} has {frames}: "
-                    f"'framefuse topics create' brings them to {max(frames, counts[name])}"
+                    f"'{self._create}' brings them to {max(frames, counts[name])}"
                 )
         return frames
 
@@ -258,7 +259,7 @@ class Admin:
             return error
         except Stop:
             pass
-        return Stop(f"no topic {topic} on {self._bootstrap}: run 'framefuse topics create'")
+        return Stop(f"no topic {topic} on {self._bootstrap}: run '{self._create}'")
 
     def _heard(self, error: ck.KafkaError) -> None:
         """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""

@@ -11,7 +11,7 @@ from framefuse.errors import Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
 from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
 from framefuse.kafka.refusals import denied, lacks_right
-from framefuse.settings import KafkaSettings
+from framefuse.settings import KafkaSettings, flags_of
 from framefuse.types import Partition
 
 
@@ -67,7 +67,7 @@ class Reader:
             found = self._consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
             if found.error is not None:
                 self._refuse(found.error, topic)
-                raise Stop(f"no topic {topic}: run 'framefuse topics create'")
+                raise Stop(f"no topic {topic}: run 'framefuse topics create{flags_of(self._settings)}'")
             bounds = {}
             for number in found.partitions:
                 low, high = self._consumer.get_watermark_offsets(

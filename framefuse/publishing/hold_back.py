@@ -26,10 +26,15 @@ class Hold:
     idle_s: float
     """Seconds since that stage moved on."""
 
-    def advice(self, stages: tuple[str, ...]) -> str | None:
-        """What the user can do, once waiting alone will not help."""
+    def advice(self, stages: tuple[str, ...], flags: str = "") -> str | None:
+        """What the user can do, once waiting alone will not help.
+
+        Args:
+            stages: those that are watched.
+            flags: that lead a command to these topics.
+        """
         if self.stage is None:
-            runs = " and ".join(f"'framefuse run {stage}'" for stage in stages)
+            runs = " and ".join(f"'framefuse run {stage}{flags}'" for stage in stages)
             return (
                 f"{self.lag} frames wait on partition {self.partition} and no worker has ever read it: "
                 f"start {runs}, or lift the limit with --in-flight 0"
@@ -38,7 +43,7 @@ class Hold:
             return None
         return (
             f"{self.lag} frames wait on partition {self.partition} for {self.stage}, which has not moved for "
-            f"{self.idle_s:.0f} s: is 'framefuse run {self.stage}' running?"
+            f"{self.idle_s:.0f} s: is 'framefuse run {self.stage}{flags}' running?"
         )
 
 

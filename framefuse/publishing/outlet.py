@@ -23,7 +23,7 @@ from framefuse.metrics import UNACKNOWLEDGED
 from framefuse.publishing.answers import Answers
 from framefuse.publishing.decisions import emptiest, partition_of
 from framefuse.publishing.hold_back import DEFAULT_LIMIT, Hold, HoldBack
-from framefuse.settings import KafkaSettings
+from framefuse.settings import KafkaSettings, flags_of
 from schemas.codec import encode
 from schemas.records import Frame, StreamState
 from schemas.topics import FRAMES, STREAM_STATES
@@ -60,7 +60,7 @@ class Outlet:
             BrokerUnavailable: no broker answers.
             Stop: there are no topics.
         """
-        self.settings, self.live = settings, live
+        self.settings, self.live, self._flags = settings, live, flags_of(settings)
         self._topic, self._states = FRAMES.name(settings.prefix), STREAM_STATES.name(settings.prefix)
         self.partitions = Admin(settings).partition_count(self._topic)
         self._groups = {stage: GroupOffsets(settings, group_of(settings, stage)) for stage in WATCHED}
@@ -276,7 +276,7 @@ class Outlet:
     def _advice(self, holds: Sequence[Hold]) -> str | None:
         if self._trouble is not None:
             return self._trouble
-        return holds[0].advice(WATCHED) if holds else None
+        return holds[0].advice(WATCHED, self._flags) if holds else None
 
     def _check_open(self) -> None:
         if self._interrupted:

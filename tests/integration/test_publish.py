@@ -420,5 +420,6 @@ def test_without_a_broker_it_says_how_to_get_one(tmp_path: Path) -> None:
 
 def test_without_topics_it_says_how_to_make_them(broker: RunningBroker, topic_prefix: str) -> None:
     bare = KafkaSettings(bootstrap=broker.bootstrap, prefix=topic_prefix)
-    with pytest.raises(Stop, match="framefuse topics create"):
+    mends = f"run 'framefuse topics create --bootstrap {broker.bootstrap} --prefix {topic_prefix}'"
+    with pytest.raises(Stop, match=mends):
         FramePublisher("gate", settings=bare)
