@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics import MetricWrapperBase
 
 from framefuse import metrics
-from handbook.tables import code, plain, table
+from handbook.tables import code, named, plain, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,4 @@ def page() -> str:
         (code(one.name), one.kind, ", ".join(code(label) for label in one.labels), plain(one.meaning))
         for one in all_metrics()
     )
-    return table(("metric", "type", "labels", "meaning"), rows)
+    return named(table(("metric", "type", "labels", "meaning"), rows))

@@ -19,14 +19,16 @@ _LINK = re.compile(
 )
 _LANGUAGES = {
     ".avsc": "json",
+    ".java": "java",
     ".json": "json",
     ".py": "python",
     ".toml": "toml",
+    ".xml": "xml",
     ".yaml": "yaml",
     ".yml": "yaml",
 }
 _PICTURES = (".jpg", ".png", ".svg")
-_NOT_SEARCHED = "---\ntitle: {title}\nsearch:\n  exclude: true\n---\n\n"
+_NOT_SEARCHED = "---\ntitle: {title}\nhide: [navigation, toc]\nsearch:\n  exclude: true\n---\n\n"
 
 
 def pages_for(root: Path, documents: Iterable[str]) -> dict[str, str | Path]:

@@ -55,13 +55,13 @@ def _topic(topic: Topic[Any]) -> tuple[str, ...]:
 
 def _partitions(topic: Topic[Any]) -> str:
     if topic.per_frame:
-        return "`--partitions`"
-    return "`--partitions` when it is made, then fixed" if topic.keyed else str(topic.partitions)
+        return "as asked"
+    return "as asked at first" if topic.keyed else str(topic.partitions)
 
 
 def _kept(topic: Topic[Any]) -> str:
     if topic.config["cleanup.policy"] == "compact":
-        return "compacted: the latest of each key"
+        return "compacted"
     hours = int(topic.config["retention.ms"]) // _HOUR_MS
     for_long = f"{hours // 24} days" if hours > 24 else f"{hours} h"
     largest = topic.config.get("retention.bytes")

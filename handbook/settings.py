@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from framefuse import plugins
 from framefuse.settings import KafkaSettings
 from handbook.commands import Command, commands
-from handbook.tables import code, plain, table
+from handbook.tables import code, named, plain, table
 
 _WORDS = {
     int: "integer",
@@ -73,7 +73,7 @@ def _section(name: str | None, settings: list[Setting]) -> Iterator[str]:
             if setting.section == name
         ),
     )
-    yield f'<div class="names" markdown>\n\n{rows}\n\n</div>'
+    yield named(rows)
 
 
 def _names(setting: Setting) -> list[str]:

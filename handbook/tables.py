@@ -14,6 +14,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
+def named(rows: str) -> str:
+    """A table whose first column holds names, which are never broken."""
+    return f'<div class="names" markdown>\n\n{rows}\n\n</div>'
+
+
 def code(text: str) -> str:
     """As code; nothing where there is nothing."""
     return f"`{text}`" if text else ""

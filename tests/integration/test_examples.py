@@ -90,6 +90,16 @@ def test_a_publisher_in_java_writes_what_our_stages_read(results: Logs, tmp_path
     assert [decode_frame(one, max_pixels=10_000).shape for one in frames] == [(48, 64, 3)] * 2
 
 
+def test_a_record_made_by_hand_is_what_our_stages_read(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    assert cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+    command = [sys.executable, str(EXAMPLES / "frame_record.py"), "gate", str(path)]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60, cwd=EXAMPLES.parent)
+    frame = decode(done.stdout, Frame, SchemaBook())
+    assert (frame.stream_id, frame.sequence, frame.encoding) == ("gate", 0, Encoding.PNG)
+    assert decode_frame(frame).shape == (48, 64, 3)
+
+
 def test_the_java_example_is_built_with_the_versions_it_is_tested_with() -> None:
     pom = (EXAMPLES / "java" / "pom.xml").read_text(encoding="utf-8")
     named = re.findall(

@@ -130,7 +130,7 @@ def test_every_topic_is_in_the_reference_with_how_it_is_kept() -> None:
     for topic in ALL:
         assert f"| `{topic.name('framefuse')}` |" in told
     assert (
-        "| `framefuse.frames` | [Frame](records.md#frame) | stream id | `--partitions` | "
+        "| `framefuse.frames` | [Frame](records.md#frame) | stream id | as asked | "
         "1 h, 2 GiB a partition at most | 5 MiB |"
     ) in told
 
