@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -155,3 +156,22 @@ def flags_of(settings: KafkaSettings) -> str:
     flags = {"--bootstrap": settings.bootstrap, "--prefix": settings.prefix}
     found = {"--bootstrap": otherwise.bootstrap, "--prefix": otherwise.prefix}
     return "".join(f" {flag} {value}" for flag, value in flags.items() if value and value != found[flag])
+
+
+def in_variables(text: str, kind: type[StageSettings], options: Collection[str]) -> str:
+    """A message that names flags of `run`, for a command that has only some of them: the others as variables.
+
+    `say --head yolov8` becomes `say FRAMEFUSE_DETECTION_HEAD=yolov8`.
+    """
+
+    def variable(found: re.Match[str]) -> str:
+        field, value = found[1].replace("-", "_"), found[2]
+        if field in options or field not in kind.model_fields:
+            return found[0]
+        return f"{kind.model_config['env_prefix']}{field.upper()}" + (f"={value.strip()}" if value else "")
+
+    return _FLAG.sub(variable, text)
+
+
+_FLAG = re.compile(r"--([a-z][a-z-]*)( (?!and\b|or\b)[\w|.-]+)?")
+"""With its value, where one follows."""

@@ -130,7 +130,8 @@ def _check(header: Header, encoding: Encoding | None, size: tuple[int, int] | No
     if width * height > max_pixels:
         raise UnreadableImage(
             f"the picture has {width}×{height} = {width * height / 1e6:.1f} megapixels, "
-            f"the limit is {max_pixels / 1e6:g}: send it smaller, or raise max_pixels of the stage"
+            f"the limit is {max_pixels / 1e6:g}: send it smaller, or raise that of the stage, "
+            "such as FRAMEFUSE_DETECTION_MAX_PIXELS and FRAMEFUSE_DEPTH_MAX_PIXELS"
         )
     if size is not None and size != (width, height):
         raise UnreadableImage(f"the picture is {width}×{height}, its record says {size[0]}×{size[1]}")

@@ -76,7 +76,7 @@ def check_size(size_bytes: int) -> None:
     if size_bytes > IMAGE_LIMIT_BYTES:
         raise UnreadableImage(
             f"the picture has {size_bytes / (1 << 20):.1f} MiB, at most {IMAGE_LIMIT_BYTES >> 20} MiB: "
-            "make it smaller with --max-side or --quality"
+            "make it smaller with max_side_px or quality (of 'framefuse publish': --max-side, --quality)"
         )
 
 

@@ -11,8 +11,8 @@ from framefuse.errors import Poison, Stop
 from framefuse.pictures.decoding import measure
 from framefuse.plugins import load_stage
 from framefuse.publishing.decisions import frame_id_for
-from framefuse.settings import load
-from framefuse.types import Merge, Prepared, Processor, Record, origin_of
+from framefuse.settings import in_variables, load
+from framefuse.types import Merge, Prepared, Processor, Record, Stage, origin_of
 from schemas.records import Depth, Detections, Frame, Fused, Status
 from schemas.topics import DEPTH, DETECTIONS, FRAMES
 
@@ -110,14 +110,21 @@ def open_inline(flags: Mapping[str, Mapping[str, object]]) -> Inline:
         stage = load_stage(name)
         if name not in flags:
             sides[suffix] = Skipped(suffix)
-        elif stage.build is None:
-            raise Stop(f"stage {name} has no processor: framefuse infer cannot run it")
         else:
-            sides[suffix] = Side(suffix, stage.build(load(stage.settings, **flags[name])))
+            sides[suffix] = Side(suffix, _processor(stage, flags[name]))
     join = load_stage("join")
     if join.merge is None:
         raise Stop("stage join has no merge: framefuse infer cannot run it")
     return Inline(sides, join.merge(load(join.settings)))
+
+
+def _processor(stage: Stage[Any], flags: Mapping[str, object]) -> Processor[Frame, Any, Any]:
+    if stage.build is None:
+        raise Stop(f"stage {stage.name} has no processor: framefuse infer cannot run it")
+    try:
+        return stage.build(load(stage.settings, **flags))
+    except Stop as error:  # it names flags of 'framefuse run', which has them all
+        raise type(error)(in_variables(str(error), stage.settings, flags)) from error
 
 
 def frame_of(image: bytes, *, stream_id: str, run_id: str, sequence: int) -> Frame:

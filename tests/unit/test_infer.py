@@ -163,6 +163,29 @@ def test_a_missing_model_stops_before_any_picture(models: dict[str, Path], photo
     assert not result.stdout
 
 
+def test_what_is_no_option_here_is_named_as_a_variable_and_that_helps(
+    models: dict[str, Path], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models["depth"] = a_depth_net(tmp_path / "untold.onnx", metadata={"scale": "10"})
+    said = str(run(models, photo).exception)
+    assert "add FRAMEFUSE_DEPTH_MAP_KIND, FRAMEFUSE_DEPTH_MAP_UNIT (of METRIC) and" in said
+    assert "FRAMEFUSE_DEPTH_INPUT=plain|imagenet|depth-anything" in said
+    monkeypatch.setenv("FRAMEFUSE_DEPTH_MAP_KIND", "RELATIVE_INVERSE")
+    monkeypatch.setenv("FRAMEFUSE_DEPTH_INPUT", "plain")
+    assert run(models, photo).exit_code == 0
+
+    monkeypatch.setenv("FRAMEFUSE_DETECTION_HEAD", "detr")
+    assert "FRAMEFUSE_DETECTION_HEAD=detr expects" in str(run(models, photo).exception)
+    assert "choose --provider cpu" in str(run(models, photo, "--provider", "cuda").exception)
+
+
+def test_a_picture_above_the_limit_says_what_raises_it(
+    models: dict[str, Path], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEFUSE_DEPTH_MAX_PIXELS", "1000")
+    assert "FRAMEFUSE_DEPTH_MAX_PIXELS" in run(models, photo).stderr
+
+
 def test_results_come_in_the_order_of_the_pictures(models: dict[str, Path]) -> None:
     inline = open_inline({name: {"model": path} for name, path in models.items()})
     frames = [
