@@ -24,7 +24,7 @@ class Hold:
     stage: str | None
     """The stage that is behind; None: no stage has ever read this partition."""
     idle_s: float
-    """Seconds since that stage moved on."""
+    """Seconds since that stage moved on, or had nothing to do."""
 
     def advice(self, stages: tuple[str, ...], flags: str = "") -> str | None:
         """What the user can do, once waiting alone will not help.
@@ -60,6 +60,7 @@ class _Partition:
     sent: int = 0
     seen: deque[_Seen] = field(default_factory=deque)
     moved_s: dict[str, float] = field(default_factory=dict)
+    """By stage, when it last moved on or was last seen without work: one that had none is not to blame."""
 
     def drained(self, stage: str, now_s: float) -> float:
         """Frames that the stage did in the last window; in proportion where observations are sparse."""
@@ -91,7 +92,7 @@ class HoldBack:
         state.end = max(state.end, end)
         before = state.seen[-1].committed if state.seen else {}
         for stage, offset in committed.items():
-            if before.get(stage) != offset:
+            if before.get(stage) != offset or offset >= state.end + state.unacknowledged:
                 state.moved_s[stage] = at_s
         state.seen.append(_Seen(at_s, dict(committed)))
         while len(state.seen) > 1 and state.seen[1].at_s <= at_s - WINDOW_S:

@@ -108,6 +108,17 @@ def test_a_group_that_stands_still_is_named_after_a_while() -> None:
     assert "5 s" in advice
 
 
+def test_a_group_that_had_nothing_to_do_is_not_blamed_for_standing_still() -> None:
+    hold_back = HoldBack()
+    for second in range(20):  # detection was away, and depth had done all there was
+        hold_back.observe(0, at_s=float(second), end=10, committed={"detection": 5, "depth": 10})
+    hold_back.observe(0, at_s=20.0, end=12, committed={"detection": 12, "depth": 10})
+    hold = held(hold_back, 20.5)
+    assert (hold.stage, hold.idle_s) == ("depth", 1.5)
+    assert hold.advice(STAGES) is None
+    assert "for 4 s" in str(held(hold_back, 23.0).advice(STAGES))
+
+
 @given(
     rate=st.floats(2, 300),
     batch=st.integers(1, 8),
