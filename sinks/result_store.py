@@ -171,14 +171,12 @@ def open_results(url: str) -> ResultStore:
         BadInput: the URL is of no kind we know.
         SinkBusy, Stop: as `ResultStore.create`.
     """
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme == "file":
-        url, separator = rest, ""
-    if not separator:
-        root = Path(url).expanduser().absolute()
+    root = local_folder(url)
+    if root is not None:
         with _our_errors(url):
             root.mkdir(parents=True, exist_ok=True)
             return ResultStore(LocalStore(root), url, root)
+    scheme = url.partition("://")[0]
     if scheme not in SCHEMES:
         raise BadInput(f"{SETTING} is {scheme}://…: expected a folder, s3://, gs:// or az://")
     try:
@@ -195,11 +193,19 @@ def existing_results(url: str) -> ResultStore:
         BadInput: there is no such folder, or the URL is of no kind we know.
         SinkBusy, Stop: as `ResultStore.create`.
     """
-    scheme, separator, rest = url.partition("://")
-    path = rest if scheme == "file" else url
-    if (not separator or scheme == "file") and not Path(path).expanduser().is_dir():
+    folder = local_folder(url)
+    if folder is not None and not folder.is_dir():
+        path = url.removeprefix("file://")
         raise BadInput(f"no folder {path}: give where 'framefuse run object-store' keeps its results")
     return open_results(url)
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder that a path or a file:// URL names; None for a store elsewhere."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme != "file":
+        return None
+    return Path(rest if separator else url).expanduser().absolute()
 
 
 @contextmanager

@@ -245,6 +245,8 @@ def _health(stage: StageLag, behind: int | None) -> tuple[str, str]:
         return f"framefuse run {stage.stage}", "yellow" if behind else "dim"
     if not stage.settled:
         return "sharing out its partitions", "yellow"
+    if stage.does_not_move:
+        return f"does not move ({duration(stage.still_s * 1000)}): see its log", "red"
     return "", ""
 
 

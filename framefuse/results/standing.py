@@ -19,8 +19,8 @@ from framefuse.results.first_frames import FirstFrames
 from framefuse.results.recent_errors import RecentError, RecentErrors
 from framefuse.results.stream_states import StreamStates
 from framefuse.results.stream_statistics import StreamStatistics, stale
-from framefuse.results.watching import Rate, StageLag
-from framefuse.settings import KafkaSettings
+from framefuse.results.watching import PATIENCE_S, Rate, StageLag, Stillness
+from framefuse.settings import KafkaSettings, load
 from framefuse.types import Partition
 from schemas.codec import NotARecord, SchemaBook
 from schemas.heads import FusedHead, decode_head
@@ -113,6 +113,8 @@ class Look:
         fused = FUSED.name(settings.prefix)
         self._before_outcome = {topic.name(settings.prefix) for topic in ALL if topic.per_frame} - {fused}
         self._rates: dict[str, Rate] = {}
+        self._still: dict[str, Stillness] = {}
+        self._patience_s = {name: _patience_s(name) for name, topics in self._sources.items() if topics}
         with ExitStack() as opened:
             self._groups = {
                 name: opened.enter_context(GroupOffsets(settings, group_of(settings, name)))
@@ -170,23 +172,29 @@ class Look:
             if at
         ]
         fused, frames = FUSED.name(self._settings.prefix), FRAMES.name(self._settings.prefix)
+        at = {Partition(topic, part): at for topic, ats in committed.items() for part, at in ats.items()}
+        # A merge with nothing more to read from one side waits for that side, and is in order.
+        unread = len(behind) == len(committed) and min(behind, default=0) > 0
+        still = self._still.setdefault(name, Stillness())
         return StageLag(
             name,
             group.members,
             max(behind, default=None),
             before_outcome=committed.keys() <= self._before_outcome,
-            first_frames=self._first(committed, ends) if list(committed) == [fused] else None,
+            first_frames=self._first(at, ends) if list(committed) == [fused] else None,
             per_second=self._rate(name, committed[frames]) if list(committed) == [frames] else None,
             settled=group.settled,
             beyond_the_end=any(
                 at > ends[topic].get(part, at) for topic, ats in committed.items() for part, at in ats.items()
             ),
             strangers=() if group.topics <= committed.keys() else group.clients,
+            committed=at,
+            still_s=still.add(at, time.monotonic(), unread=unread),
+            patience_s=self._patience_s[name],
         )
 
-    def _first(self, committed: "Offsets", ends: "Offsets") -> Mapping[int, int]:
+    def _first(self, at: Mapping[Partition, int], ends: "Offsets") -> Mapping[int, int]:
         """Where a stage that reads outcomes stands, in frames."""
-        at = {Partition(topic, part): at for topic, ats in committed.items() for part, at in ats.items()}
         end = {Partition(topic, part): at for topic, ats in ends.items() for part, at in ats.items()}
         return self._first_frames.after(at, end)
 
@@ -231,6 +239,15 @@ def _sources(name: str, prefix: str) -> list[str]:
     except (ImportError, FramefuseError) as error:
         log.info("stage %s is left out: %s", name, error)
         return []
+
+
+def _patience_s(name: str) -> float:
+    """How long a stage may stand still: it may collect for as long as its batches wait to be full."""
+    stage = plugins.load_stage(name)
+    try:
+        return max(PATIENCE_S, stage.batch(load(stage.settings)).max_wait_s + 5.0)
+    except FramefuseError:  # settings that do not fit here; those of its worker may
+        return PATIENCE_S
 
 
 def _trouble(error: Exception, bootstrap: str) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from framefuse.audit.ledger import Ledger, Tally
+from framefuse.types import Partition
 from schemas.records import Fused, Outcome
 
 RATE_WINDOW = timedelta(seconds=5)
 OLD = timedelta(minutes=1)
 """A result that is read so long after it was made tells nothing of the rate."""
 LATENCY_RECORDS = 500
+PATIENCE_S = 15.0
+"""A stage with members and something to read that stands still for longer does not move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,34 @@ class StageLag:
     """It has committed an offset that its topic does not reach: the topic was made anew."""
     strangers: Sequence[str] = ()
     """Members of its group that read something else."""
+    committed: Mapping[Partition, int] = field(default_factory=dict)
+    """Where it stands in its input."""
+    still_s: float = 0.0
+    """How long it has stood there, seen from here, with something to read from each of its topics."""
+    patience_s: float = PATIENCE_S
+    """How long it may: a sink that collects for long stands still for as long."""
+
+    @property
+    def does_not_move(self) -> bool:
+        """Somebody runs it, and it does not do its work."""
+        return bool(self.workers) and self.settled and self.still_s > self.patience_s
+
+
+class Stillness:
+    """For how long a group has stood where it stands, with something to read."""
+
+    def __init__(self) -> None:
+        self._at: Mapping[Partition, int] = {}
+        self._since_s: float | None = None
+
+    def add(self, committed: Mapping[Partition, int], now_s: float, *, unread: bool) -> float:
+        """Take a look at it; seconds since it moved, 0 where it has read everything."""
+        if not unread:
+            self._since_s = None
+        elif self._since_s is None or committed != self._at:
+            self._since_s = now_s
+        self._at = committed
+        return 0.0 if self._since_s is None else now_s - self._since_s
 
 
 class Rate:

@@ -22,6 +22,7 @@ from framefuse.kafka import TopicState
 from framefuse.results.watching import StageLag
 from framefuse.settings import KafkaSettings
 from schemas.topics import ALL
+from sinks import store_check
 
 NOWHERE = Scene(KafkaSettings(bootstrap=None), None)
 ELSEWHERE = Scene(KafkaSettings(bootstrap="kafka.example:9092"), "kafka.example:9092")
@@ -324,6 +325,14 @@ def test_a_store_that_nobody_runs_is_only_a_warning_and_nothing_if_nothing_waits
     assert lines(stages.workers([store], 4, {"object-store": 0})) == [("workers", "ok")]
 
 
+def test_a_stage_that_has_workers_and_does_not_move_is_a_problem() -> None:
+    store = a_stage("object-store", first_frames={0: 7})
+    (found,) = stages.workers([store], 4, {"object-store": 1115}, {"object-store"})
+
+    assert found.status is Status.PROBLEM
+    assert found.found == "object-store has 1 and does not move, 1,115 frames wait for it"
+
+
 def test_more_workers_than_partitions_are_told_to_idle() -> None:
     (found,) = stages.workers([a_stage(workers=6)], 4, {"detection": 0})
 
@@ -375,6 +384,27 @@ def test_a_disk_that_is_nearly_full_is_a_problem_and_a_log_that_is_there_counts_
 
 
 # All of them
+
+
+def test_a_results_folder_without_room_for_a_file_is_a_problem_until_there_is(tmp_path: Path) -> None:
+    full = store_check.judge(tmp_path, 12_000, file_bytes=64 << 20)
+
+    assert full.status is Status.PROBLEM
+    assert f"{tmp_path} is full: 0.0 of the 64 MiB" in full.found
+    assert store_check.judge(tmp_path, 200 << 20, file_bytes=64 << 20).status is Status.WARNING
+    assert store_check.judge(tmp_path, 9 << 30, file_bytes=64 << 20).status is Status.OK
+
+
+def test_a_results_folder_that_is_to_be_made_is_well_and_a_file_in_its_place_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FRAMEFUSE_OBJECT_STORE_URL", str(tmp_path / "results"))
+    monkeypatch.setattr(store_check, "COMFORTABLE_BYTES", 0)
+    assert lines(store_check.look(NOWHERE)) == [("results store", "ok")]
+    assert not (tmp_path / "results").exists()
+
+    (tmp_path / "results").touch()
+    assert lines(store_check.look(NOWHERE)) == [("results store", "problem")]
 
 
 def test_a_check_that_hangs_fails_or_has_a_bug_does_not_end_the_others(

@@ -12,7 +12,8 @@ from framefuse.dead_letters.reading import REPLAY
 from framefuse.results.film import step_s
 from framefuse.results.recent_errors import ErrorLog
 from framefuse.results.standing import Standing
-from framefuse.results.watching import StageLag, StreamWatch, Watch, objects_in_words
+from framefuse.results.watching import StageLag, Stillness, StreamWatch, Watch, objects_in_words
+from framefuse.types import Partition
 from schemas.records import UNREADABLE, DeadLetter, Fused, Missing, Outcome, Side
 from tests.parts.results import a_fused, an_expired
 from tests.unit.builders import at
@@ -202,6 +203,23 @@ def test_a_stage_before_the_outcome_is_behind_by_no_more_than_what_is_in_flight(
     assert by_stage["detection"][:2] == ["2", "3"]
     assert by_stage["join"][:2] == ["1", "5"]
     assert by_stage["object-store"] == ["–", "1,234", "framefuse", "run", "object-store"]
+
+
+def test_a_stage_with_workers_that_stands_still_before_something_to_read_does_not_move() -> None:
+    still, here, there = Stillness(), {Partition("t.fused", 0): 7}, {Partition("t.fused", 0): 8}
+
+    assert still.add(here, 100, unread=True) == 0
+    assert still.add(here, 116, unread=True) == 16
+    assert still.add(there, 117, unread=True) == 0
+    assert still.add(there, 150, unread=False) == 0
+    assert still.add(there, 151, unread=True) == 0
+
+    stuck = StageLag("object-store", 1, 1115, before_outcome=False, still_s=754)
+    lines = shown(a_full_watch(2), Standing({0: (0, 45)}, [stuck]))
+    assert any(one.rstrip().endswith("does not move (13 min): see its log") for one in lines)
+    assert all(len(one.rstrip()) <= 80 for one in lines)
+    assert not replace(stuck, workers=0).does_not_move
+    assert not replace(stuck, patience_s=800).does_not_move
 
 
 def test_trouble_with_the_broker_is_said() -> None:
