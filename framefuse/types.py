@@ -246,6 +246,7 @@ class Stage(Generic[S]):
     name: str
     settings: type[S]
     sources: tuple[Topic[Any], ...] = ()
+    """All topics that its group has partitions of: a member with any other counts as a stranger."""
     to: Topic[Any] | str | None = None
     """A topic (one transaction a batch), or a sink by its entry-point name."""
     build: Callable[[S], Processor[Any, Any, Any]] | None = None

@@ -181,7 +181,7 @@ class Look:
             group.members,
             max(behind, default=None),
             before_outcome=committed.keys() <= self._before_outcome,
-            first_frames=self._first(at, ends) if list(committed) == [fused] else None,
+            first_frames=self._first(fused, committed[fused], ends[fused]) if fused in committed else None,
             per_second=self._rate(name, committed[frames]) if list(committed) == [frames] else None,
             settled=group.settled,
             beyond_the_end=any(
@@ -193,10 +193,10 @@ class Look:
             patience_s=self._patience_s[name],
         )
 
-    def _first(self, at: Mapping[Partition, int], ends: "Offsets") -> Mapping[int, int]:
+    def _first(self, fused: str, committed: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
         """Where a stage that reads outcomes stands, in frames."""
-        end = {Partition(topic, part): at for topic, ats in ends.items() for part, at in ats.items()}
-        return self._first_frames.after(at, end)
+        at = {Partition(fused, part): at for part, at in committed.items()}
+        return self._first_frames.after(at, {Partition(fused, part): end for part, end in ends.items()})
 
     def _rate(self, name: str, committed: Mapping[int, int]) -> float | None:
         """Frames a second of a stage whose input has a record at every offset."""

@@ -11,7 +11,7 @@ from framefuse.errors import Stop
 from framefuse.installing import install_extra
 from framefuse.settings import StageSettings
 from framefuse.types import Stage, StageRun
-from schemas.topics import FUSED
+from schemas.topics import FUSED, STATISTICS_EVENTS, STATISTICS_ROWS
 
 
 class StatisticsSettings(StageSettings):
@@ -38,4 +38,10 @@ def work(settings: StatisticsSettings, run: StageRun) -> None:
     work_until_stopped(settings, run)
 
 
-STAGE = Stage("statistics", settings=StatisticsSettings, sources=(FUSED,), main=work)
+STAGE = Stage(
+    "statistics",
+    settings=StatisticsSettings,
+    # Events are what one agent tells the other; rows, what the table is recovered from.
+    sources=(FUSED, STATISTICS_EVENTS, STATISTICS_ROWS),
+    main=work,
+)

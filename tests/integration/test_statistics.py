@@ -12,6 +12,8 @@ from urllib.request import urlopen
 import pytest
 
 from framefuse.broker.home import RunningBroker
+from framefuse.doctor import stages
+from framefuse.doctor.findings import Finding, Scene, Status
 from framefuse.kafka import Producer
 from framefuse.results.stream_statistics import StreamStatistics
 from schemas.codec import encode
@@ -88,6 +90,13 @@ def sample(port: int, name: str) -> float:
     return float(value)
 
 
+def strangers(pipeline: Pipeline) -> list[Finding]:
+    """What `framefuse doctor` has against the groups of the stages."""
+    found = stages.look(Scene(pipeline.kafka, pipeline.kafka.bootstrap))
+    assert {"group ids"} <= {one.subject for one in found}
+    return [one for one in found if one.subject == "group ids" and one.status is not Status.OK]
+
+
 def frames_of(told: Mapping[str, Statistics]) -> int:
     return sum(one.frames for one in told.values())
 
@@ -115,6 +124,7 @@ def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_coun
         assert sample(port, "framefuse_assigned_partitions") > 0
         with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 200
+        assert strangers(pipeline) == []
     tell(pipeline, results(80, 119))
     pipeline.stop()  # while they have much in hand
 
