@@ -3,6 +3,8 @@
 Labels have few values: a stage, a worker, a reason. Never a stream, a frame or an address.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _MILLISECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -103,3 +105,13 @@ DAMAGED_PACKETS = Counter(
     "framefuse_damaged_packets_total",
     "Packets of cameras that could not be decoded whole: their pictures are damaged, or left out.",
 )
+
+
+def begin_at_zero(stage: str, errors: Iterable[str]) -> None:
+    """Show the counters of what must never pass unseen before they count anything.
+
+    Prometheus sees no increase in a series that begins with its first event.
+    """
+    LOST.labels(stage)
+    for error in errors:
+        DEAD_LETTERS.labels(stage, error)

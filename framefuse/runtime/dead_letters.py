@@ -25,3 +25,13 @@ def letter_for(message: Message, *, stage: str, error: Poison, attempt: int) -> 
         version=version("framefuse"),
         attempt=attempt,
     )
+
+
+def error_names() -> list[str]:
+    """What `DeadLetter.error` can be, as far as classes of errors are known now."""
+    names, classes = [], [Poison]
+    while classes:
+        found = classes.pop()
+        names.append(found.__name__)
+        classes.extend(found.__subclasses__())
+    return sorted(names)

@@ -23,6 +23,7 @@ from framefuse.kafka import Admin, GroupConsumer, TransactionalProducer, group_o
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.plugins import load_sink
 from framefuse.runtime.compute import Computation
+from framefuse.runtime.dead_letters import error_names
 from framefuse.runtime.health import HealthServer
 from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake
@@ -76,6 +77,7 @@ def run_stage(
             if stage.merge
             else _processing(stage, settings, kafka, stack, waits)
         )
+        metrics.begin_at_zero(stage.name, error_names())
         group = group_of(kafka, stage.name)
         slots = [claim(group, index) for index in range(options.workers)]
         for slot in slots:

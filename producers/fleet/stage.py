@@ -60,6 +60,7 @@ def main(settings: CameraSettings, run: StageRun) -> None:
     """
     partitions = Admin(run.kafka).partition_count(STREAMS.name(run.kafka.prefix))
     log.info("up to %d publishers share the declared streams", partitions)
+    metrics.UP.labels("camera", run.name).set(0)
     if settings.config is not None:
         wanted = read_config_file(settings.config)
         _, made = StreamRegistry(run.kafka).change(lambda there: changes(there, wanted, prune=False))
@@ -73,6 +74,7 @@ def main(settings: CameraSettings, run: StageRun) -> None:
             run.stop.wait(min(getattr(error, "retry_after_s", _LONGEST_PAUSE_S), _LONGEST_PAUSE_S))
         finally:
             run.ready.clear()
+            metrics.UP.labels("camera", run.name).set(0)
 
 
 def _publish(settings: CameraSettings, run: StageRun) -> None:
@@ -97,6 +99,7 @@ def _publish(settings: CameraSettings, run: StageRun) -> None:
             fleet.tick()
             if fleet.joined:
                 run.ready.set()
+                metrics.UP.labels("camera", run.name).set(1)
         fleet.stopping = True
     except BaseException:
         fleet.abandon()

@@ -66,7 +66,10 @@ class Site:
         with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         gauge = re.search(r'^framefuse_streams\{state="running"\} (\S+)', text, re.MULTILINE)
-        return int(float(gauge[1])) if gauge else 0
+        if gauge is None:
+            return 0
+        assert 'framefuse_worker_up{stage="camera",' in text
+        return int(float(gauge[1]))
 
     def states(self) -> Mapping[str, Reported]:
         return reported_states(self.kafka, BOOK)

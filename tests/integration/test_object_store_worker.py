@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import REGISTRY
 
 from framefuse.broker.home import RunningBroker
 from framefuse.kafka import Admin, Producer, Reader
@@ -112,6 +113,7 @@ def test_a_value_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_is_kept(
     (letter,) = dead_letters(kafka)
     assert (letter.value, letter.partition, letter.offset) == (b"not avro", 1, FRAMES_EACH)
     assert letter.stage == "object-store"
+    assert REGISTRY.get_sample_value("framefuse_lost_total", {"stage": "object-store"}) == 0
 
 
 def dead_letters(kafka: KafkaSettings) -> list[DeadLetter]:
