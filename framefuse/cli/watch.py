@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from framefuse.cli.completing import stream_ids
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
-from framefuse.errors import BadInput
+from framefuse.errors import BadInput, FramefuseError
 from framefuse.terminal import watched
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from framefuse.settings import KafkaSettings
 
 _POLL_S = 0.1
-_SILENCE_S = 5.0
+_SILENCE_S, _PATIENCE_S = 4.0, 1.0
+_NAMED = 8
+"""Streams that a message names at most."""
 
 StreamOption = Annotated[
     str | None,
@@ -78,7 +80,7 @@ def watch(
         view = stack.enter_context(_view(kafka, known, as_json=as_json))
         film = stack.enter_context(_film(save, kafka)) if save else None
         try:
-            _follow(results, known, view, film, limit=limit, silence=_silence(stream, kafka.prefix))
+            _follow(results, known, view, film, limit=limit, kafka=kafka)
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
@@ -90,13 +92,10 @@ def _follow(
     film: "ResultFilm | None",
     *,
     limit: int | None,
-    silence: str,
+    kafka: "KafkaSettings",
 ) -> None:
-    shown, begun_s, told = (
-        0,
-        time.monotonic(),
-        watched(Console()),
-    )  # a table shows for itself that it is empty
+    shown, begun_s = 0, time.monotonic()
+    told = watched(Console())  # a table shows for itself that it is empty
     while limit is None or shown < limit:
         fused = results.get(_POLL_S)
         if fused is not None and known.add(fused, datetime.now(UTC)):
@@ -107,13 +106,27 @@ def _follow(
         view.refresh()
         if not told and not shown and time.monotonic() - begun_s > _SILENCE_S:
             told = True
-            print(silence, file=sys.stderr)
+            print(_silence(known, kafka), file=sys.stderr)
 
 
-def _silence(stream: str | None, prefix: str) -> str:
-    """What to say when nothing comes."""
-    of = f" of stream {stream}" if stream else ""
-    return f"no results{of} yet in {prefix}.fused, waiting: does 'framefuse watch' without --stream show any?"
+def _silence(known: "Watch", kafka: "KafkaSettings") -> str:
+    """What to say when nothing comes: nothing at all, or of other streams only."""
+    others = sorted({*known.seen, *_announced(kafka)} - {known.stream})
+    what = "no result" if known.stream is None else f"no result of stream {known.stream}"
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    there = f"the streams here: {', '.join(others[:_NAMED])}{more}" if others else "no publisher came yet"
+    return f"{what} in {kafka.prefix}.fused yet, waiting; {there}"
+
+
+def _announced(kafka: "KafkaSettings") -> "Collection[str]":
+    """The streams that publishers have told of; none where the broker does not say."""
+    from framefuse.results.stream_states import StreamStates
+
+    try:
+        with StreamStates(kafka) as states:
+            return states.read(_PATIENCE_S).keys()
+    except FramefuseError:
+        return ()
 
 
 @contextmanager

@@ -149,7 +149,9 @@ class Watch:
             stream: show only this one; the ledger is still of all.
         """
         self.streams: dict[str, StreamWatch] = {}
-        self._stream = stream
+        self.stream = stream
+        self.seen: set[str] = set()
+        """Streams that had a result, shown or not."""
         self._tally = Tally()
         self._all = StreamWatch("")
         self._next = dict(first or {})
@@ -160,6 +162,7 @@ class Watch:
         self._tally.add(fused)
         self._all.add(fused, now)
         self._records += 1
+        self.seen.add(fused.stream_id)
         at = fused.frame
         self._next[at.partition] = max(self._next.get(at.partition, 0), at.offset + 1)
         if not self.shows(fused.stream_id):
@@ -174,7 +177,7 @@ class Watch:
 
     def shows(self, stream_id: str) -> bool:
         """Whether this stream is one of those that are shown."""
-        return self._stream in (None, stream_id)
+        return self.stream in (None, stream_id)
 
     def ledger(self, bounds: Mapping[int, tuple[int, int]]) -> Ledger:
         """The ledger since the beginning.

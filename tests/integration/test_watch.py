@@ -158,6 +158,23 @@ def test_piped_it_prints_one_line_a_result(logs: Logs) -> None:
     ]
 
 
+def test_a_stream_without_a_result_is_told_of_beside_those_that_are_there(
+    logs: Logs,
+) -> None:
+    logs.fuse([0])
+    assert logs.kafka.bootstrap
+    script = "import typer, framefuse.cli.watch as w; w._SILENCE_S = 0.5; typer.run(w.watch)"
+    where = ["--bootstrap", logs.kafka.bootstrap, "--prefix", logs.kafka.prefix]
+    command = [sys.executable, "-c", script, "--stream", "gaet", "--from-start", *where]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr
+        said = child.stderr.readline()
+        child.terminate()
+    assert said == (
+        f"no result of stream gaet in {logs.kafka.prefix}.fused yet, waiting; the streams here: gate\n"
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_watch_ends_cleanly_with_130(logs: Logs, number: signal.Signals) -> None:
     logs.fuse([0])
