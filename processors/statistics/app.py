@@ -7,7 +7,7 @@ decode itself would end the app.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,7 +137,6 @@ class StatisticsApp:
         called: Names,
         settings: StatisticsSettings,
         schemas: SchemaTopic,
-        at_work: Callable[[bool], None],
     ) -> None:
         """Make them; nothing runs yet.
 
@@ -146,7 +145,6 @@ class StatisticsApp:
             called: its topics.
             settings: of the stage.
             schemas: of the records that are read.
-            at_work: is told every second whether it does its work.
         """
         self.app = app
         typed: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
@@ -162,12 +160,16 @@ class StatisticsApp:
             forget_after=timedelta(hours=settings.forget_after_h),
         )
         self._refused = Refused()
-        self._at_work = at_work
-        self._figures = Figures(app, app.conf.broker_client_id, frozenset({called.fused, called.events}))
+        self._figures = Figures(app, app.conf.broker_client_id)
         self._intake = Intake(self._events, self._acknowledge, schemas.book, schemas.refresh)
         app.agent(app.topic(called.fused, **raw), name="read")(self._read)
         app.agent(self._events, name="count")(self._count)
         app.timer(TELL_EVERY_S, name="tell")(self._tell)
+
+    def at_work(self) -> bool:
+        """Whether it does its work just now; for an app that has been started."""
+        self._figures.look()
+        return self._figures.at_work()
 
     async def move_on(self) -> None:
         """Send on what has been read and save what has been counted, a few times a second, until cancelled.
@@ -221,11 +223,8 @@ class StatisticsApp:
             return before
 
     async def _tell(self) -> None:
-        ready = self._figures.at_work()
-        self._at_work(ready)
-        if not ready:
+        if not self.at_work():
             return
-        await self._figures.look()
         news = self._board.look(self._own_rows(), datetime.now(UTC))
         for statistics in news.statistics:
             await self._statistics.send(key=statistics.stream_id.encode(), value=encode(statistics))

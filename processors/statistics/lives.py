@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import time
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -66,13 +65,14 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
     schemas = SchemaTopic(run.kafka)
     called = names(run.kafka)
     app = make_app(run.kafka, run.name, called, data_dir)
-    statistics = StatisticsApp(app, called, settings, schemas, partial(_say_ready, run))
+    statistics = StatisticsApp(app, called, settings, schemas)
     moving = asyncio.create_task(statistics.move_on())
     try:
         starting = asyncio.ensure_future(app.start())
         while not run.stop.is_set() and not app.crashed:
             if starting.done():
                 starting.result()
+                _say_ready(run, ready=statistics.at_work())
             if moving.done():
                 raise Retry(f"{called.group} could not write: {moving.exception()!r}")
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -88,7 +88,7 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
         raise Retry(f"Faust: {app.crash_reason!r}")
 
 
-def _say_ready(run: StageRun, ready: bool) -> None:  # noqa: FBT001 - called by a callback of one argument
+def _say_ready(run: StageRun, *, ready: bool) -> None:
     if ready:
         run.ready.set()
     else:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
+import confluent_kafka as ck
 import pytest
 
 from framefuse.broker.home import RunningBroker
 from framefuse.doctor import stages
 from framefuse.doctor.findings import Finding, Scene, Status
-from framefuse.kafka import Producer
+from framefuse.kafka import GroupOffsets, Producer, group_of
 from framefuse.results.stream_statistics import StreamStatistics
 from schemas.codec import encode
 from schemas.records import Fused, Outcome
@@ -51,14 +52,26 @@ def results(first: int, last: int) -> list[Fused]:
     ]
 
 
-def tell(pipeline: Pipeline, fused: Sequence[Fused | bytes], topic: str | None = None) -> None:
+def tell(pipeline: Pipeline, fused: Sequence[Fused | bytes]) -> None:
+    """As the join does: in transactions of a few records, each of which leaves a marker in its partitions."""
+    kafka, to = pipeline.kafka, FUSED.name(pipeline.kafka.prefix)
+    producer = ck.Producer({"bootstrap.servers": kafka.bootstrap or "", "transactional.id": f"{to}-teller"})
+    producer.init_transactions(20)
+    for first in range(0, len(fused), PARTITIONS):
+        producer.begin_transaction()
+        for one in fused[first : first + PARTITIONS]:
+            if isinstance(one, bytes):
+                producer.produce(to, one, key=b"cam0", partition=0)
+            else:
+                producer.produce(to, encode(one), key=one.stream_id.encode(), partition=one.frame.partition)
+        producer.commit_transaction(20)
+
+
+def tell_nonsense(pipeline: Pipeline, nonsense: Sequence[bytes]) -> None:
+    """Into the events that the stage's two halves share."""
     producer = Producer(pipeline.kafka)
-    to = topic or FUSED.name(pipeline.kafka.prefix)
-    for one in fused:
-        if isinstance(one, bytes):
-            producer.send(to, one, key=b"cam0", partition=0)
-        else:
-            producer.send(to, encode(one), key=one.stream_id.encode(), partition=one.frame.partition)
+    for one in nonsense:
+        producer.send(STATISTICS_EVENTS.name(pipeline.kafka.prefix), one, key=b"cam0", partition=0)
     assert producer.flush(10) == 0
 
 
@@ -90,6 +103,21 @@ def sample(port: int, name: str) -> float:
     return float(value)
 
 
+def wait_until_committed(pipeline: Pipeline) -> dict[str, int]:
+    """Offsets of each topic that are not committed, once there are none; or those after half a minute."""
+    give_up_s = time.monotonic() + 30
+    with GroupOffsets(pipeline.kafka, group_of(pipeline.kafka, "statistics")) as offsets:
+        while True:
+            left = {}
+            for topic in (FUSED.name(pipeline.kafka.prefix), STATISTICS_EVENTS.name(pipeline.kafka.prefix)):
+                committed = offsets.committed(topic, range(PARTITIONS))
+                ends = offsets.ends(topic, range(PARTITIONS))
+                left[topic] = sum(end - committed.get(part, 0) for part, end in ends.items())
+            if not any(left.values()) or time.monotonic() > give_up_s:
+                return left
+            time.sleep(0.2)
+
+
 def strangers(pipeline: Pipeline) -> list[Finding]:
     """What `framefuse doctor` has against the groups of the stages."""
     found = stages.look(Scene(pipeline.kafka, pipeline.kafka.bootstrap))
@@ -106,7 +134,7 @@ def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_coun
     """Also where values that nobody can read lie between."""
     junk = [b"\xff\xfe no record", b"\xc3\x01" + b"\x42" * 8]
     tell(pipeline, [junk[0], *results(0, 19), junk[1]])
-    tell(pipeline, junk, STATISTICS_EVENTS.name(pipeline.kafka.prefix))
+    tell_nonsense(pipeline, junk)
     port, other = free_port(), free_port()
     pipeline.start("statistics", "--metrics-port", str(port))
     dies = pipeline.start("statistics", "--metrics-port", str(other))
@@ -119,6 +147,7 @@ def test_a_worker_killed_while_it_counts_leaves_every_stream_with_its_exact_coun
         tell(pipeline, results(60, 79))
         pipeline.start("statistics")
         told = wait_for(streams, lambda told: frames_of(told) >= 320)
+        assert set(wait_until_committed(pipeline).values()) == {0}  # the markers of transactions included
         told = wait_for(streams, lambda told: sample(port, "framefuse_lag_records") == 0)
         assert sample(port, "framefuse_worker_up") == 1
         assert sample(port, "framefuse_assigned_partitions") > 0

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from processors.statistics.board import Board
 from processors.statistics.counting import LABELS, OTHERS, SLOTS, at_rest, counted, report, sample_of
-from processors.statistics.figures import behind
 from processors.statistics.latency import LEAST_MS, MOST_MS, bucket_of, latency_of, quantile
 from schemas.records import Missing, Outcome, Side
 from schemas.statistics import Nearest, Sample, Statistics, StatisticsEvent, StatisticsRow
@@ -314,26 +313,3 @@ def test_a_stream_that_became_anothers_is_told_by_it() -> None:
     assert board.look([], at(2)).statistics == []
     assert board.streams == {}
     assert len(board.look([row], at(3)).statistics) == 1
-
-
-@pytest.mark.parametrize(
-    ("end", "position", "pending", "records"),
-    [
-        (None, None, [], 0),
-        (10, 10, [], 0),
-        (10, 4, [], 6),
-        (10, 10, [7, 6, 9], 4),
-        (10, 12, [], 0),
-    ],
-    ids=[
-        "nothing is known",
-        "all is done",
-        "some is not fetched",
-        "some is in hand",
-        "the end is an old one",
-    ],
-)
-def test_what_is_not_done_is_behind(
-    end: int | None, position: int | None, pending: list[int], records: int
-) -> None:
-    assert behind({"part": end}, {"part": position}, {"part": pending}) == records

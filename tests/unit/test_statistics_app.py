@@ -23,7 +23,7 @@ def test_the_stage_declares_every_topic_that_its_group_reads(tmp_path: Path) -> 
     )
     app: Any = make_app(kafka, "worker", called, tmp_path)
     no_schemas = cast(SchemaTopic, type("NoSchemas", (), {"book": None, "refresh": None}))
-    StatisticsApp(app, called, load(StatisticsSettings), no_schemas, at_work=lambda _: None)
+    StatisticsApp(app, called, load(StatisticsSettings), no_schemas)
 
     read = {agent.channel.get_topic_name() for agent in app.agents.values()} | app.tables.changelog_topics
 
