@@ -5,6 +5,7 @@ Both are sorted by frame within a partition, so they are compared as two sorted 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from framefuse.audit.offences import Offence, Offender, Place
@@ -41,6 +42,10 @@ OpenStoredRows = Callable[[str], StoredRows]
 """What an entry point of `framefuse.stored_rows` is: called with the address of the store."""
 
 
+WITHIN = timedelta(minutes=5)
+"""A store that is at work has a result within this time and the longest that a file may take to fill."""
+
+
 @dataclass(slots=True)
 class StoredCounts:
     """How much of what is in `fused` is in the store."""
@@ -48,6 +53,14 @@ class StoredCounts:
     stored: int = 0
     pending: int = 0
     """After the last row: the store will have them."""
+    oldest_pending: datetime | None = None
+    """When the first of those was told in `fused`."""
+    patience: timedelta = WITHIN
+    """How long a result may be on its way into the store."""
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether the store should have had the oldest of them by now."""
+        return self.oldest_pending is not None and now - self.oldest_pending > self.patience
 
 
 class StoreBooks:
@@ -76,8 +89,8 @@ class StoreBooks:
         self._next = next(rows, None)
         self._begun = False
 
-    def add(self, head: FusedHead) -> None:
-        """Take the next outcome of `fused`."""
+    def add(self, head: FusedHead, told_at: datetime) -> None:
+        """Take the next outcome of `fused`, and when it was told there."""
         frame = head.frame.offset
         while self._next is not None and self._next.offset < frame:
             if self._begun:  # before the first outcome, retention has taken what the store still has
@@ -89,6 +102,7 @@ class StoreBooks:
         expected = _row_of(head)
         if self._next is None:
             self._counts.pending += 1
+            self._counts.oldest_pending = min(self._counts.oldest_pending or told_at, told_at)
         elif self._next.offset > frame:
             self._blame(Offence.NOT_STORED, expected)
         else:

@@ -13,7 +13,7 @@ from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, un
 from framefuse.audit.halves import Halves
 from framefuse.audit.ledger import Tally
 from framefuse.audit.offences import Place
-from framefuse.audit.stored import StoreBooks, StoredCounts, StoredRows
+from framefuse.audit.stored import WITHIN, StoreBooks, StoredCounts, StoredRows
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
@@ -48,6 +48,8 @@ class Scope:
     """Only frames that were appended since."""
     store: StoredRows | None = None
     """Compare what is in this store, too."""
+    store_patience: timedelta = WITHIN
+    """How long a result may be on its way into that store."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class _Part:
         if head.frame.offset >= self.books.since:
             self.halves.add(head, message.offset)
             if self.store is not None:
-                self.store.add(head)
+                self.store.add(head, message.timestamp)
 
 
 @dataclass(slots=True)
@@ -79,8 +81,8 @@ class _Audit:
     scope: Scope
     reader: Reader
     schemas: SchemaBook
+    stored: StoredCounts
     tally: Tally = field(default_factory=Tally)
-    stored: StoredCounts = field(default_factory=StoredCounts)
 
     def name(self, suffix: str) -> str:
         return f"{self.settings.prefix}.{suffix}"
@@ -120,7 +122,8 @@ def audit(settings: KafkaSettings, scope: Scope | None = None, *, progress: Prog
     Admin(settings).partition_count(FUSED.name(settings.prefix))
     schemas = SchemaTopic(settings, announce=False).book
     with Reader(settings, client_id="framefuse-audit") as reader:
-        this = _Audit(settings, scope, reader, schemas)
+        stored = StoredCounts(patience=scope.store_patience)
+        this = _Audit(settings, scope, reader, schemas, stored)
         fused = this.bounds(FUSED.suffix)
         # After those of `fused`: every frame with an outcome is then below its end.
         frames = this.bounds(FRAMES.suffix)

@@ -11,11 +11,14 @@ from rich.table import Table
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from framefuse.audit.books import Books
     from framefuse.audit.offences import Offender
     from framefuse.settings import KafkaSettings
 
 EXIT_UNBALANCED = 1
+_STORE = "object-store"
 _SHOW_PROGRESS_AFTER = 5_000
 
 StreamOption = Annotated[str | None, typer.Option("--stream", help="Only the frames of this stream.")]
@@ -43,10 +46,11 @@ def audit(
     """Check the books: every published frame has exactly one outcome, in order, or is still in flight.
 
     Exit status 0 when they balance; 1 when a frame is missing, has two outcomes, came out of order, went on
-    without a half that is there, or is another one in the store. Frames in flight are allowed and shown (what
-    retention removed unread ends as lost with the next frame of its partition), and so are halves of live
-    frames that came too late. It may run beside the pipeline, and counts from the first frame that both
-    topics can tell of (retention).
+    without a half that is there, or is another one in the store, and when the store does not keep up: it
+    lacks a result that is older than 5 minutes and FRAMEFUSE_OBJECT_STORE_MAX_WAIT_S. Frames in flight are
+    allowed and shown (what retention removed unread ends as lost with the next frame of its partition), and
+    so are halves of live frames that came too late. It may run beside the pipeline, and counts from the first
+    frame that both topics can tell of (retention).
 
     [cyan]framefuse audit[/cyan]
 
@@ -67,16 +71,45 @@ def audit(
     scope = Scope(
         stream,
         moment(since, datetime.now(UTC)) if since else None,
-        plugins.load_stored_rows("object-store")(store) if store else None,
+        plugins.load_stored_rows(_STORE)(store) if store else None,
+        _patience(),
     )
     with reading_bar("outcomes", more_than=_SHOW_PROGRESS_AFTER) as progress:
         books = read_books(kafka, scope, progress=progress)
+    now = datetime.now(UTC)
     if as_json:
-        print(json.dumps(_as_dict(books, kafka, stream)))
+        print(json.dumps(_as_dict(books, kafka, stream, now)))
     else:
         _show(Console(highlight=False), books, kafka, stream, since)
-    if not books.balanced:
+        _show_overdue(Console(highlight=False), books, now)
+    if not books.balanced or (books.stored and books.stored.overdue(now)):
         raise typer.Exit(EXIT_UNBALANCED)
+
+
+def _patience() -> "timedelta":
+    """How long a result may be on its way into the store, by the settings of its stage here."""
+    from datetime import timedelta
+
+    from framefuse import plugins
+    from framefuse.audit.stored import WITHIN
+    from framefuse.settings import load
+
+    stage = plugins.load_stage(_STORE)
+    return WITHIN + timedelta(seconds=stage.batch(load(stage.settings)).max_wait_s)
+
+
+def _show_overdue(console: Console, books: "Books", now: "datetime") -> None:
+    from framefuse.cli.dashboard import duration
+
+    stored = books.stored
+    if stored is None or stored.oldest_pending is None or not stored.overdue(now):
+        return
+    age = duration((now - stored.oldest_pending).total_seconds() * 1000)
+    expected = duration(stored.patience.total_seconds() * 1000)
+    console.print(
+        f"[bold red]The store does not keep up:[/bold red] it lacks a result that is {age} old, expected at "
+        f"most {expected}: does 'framefuse run {_STORE}' run, has the store room? 'framefuse doctor' looks"
+    )
 
 
 def _show(
@@ -138,17 +171,24 @@ def _horizon_in_words(horizons: Mapping[int, int], since: str | None) -> str:
     return f"{why}: {', '.join(later)}"
 
 
-def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict[str, object]:
+def _as_dict(
+    books: "Books", kafka: "KafkaSettings", stream: str | None, now: "datetime"
+) -> dict[str, object]:
     from framefuse.audit.offences import Offence
 
+    stored = books.stored
     return {
         "balanced": books.balanced,
         "stream_id": stream,
         **books.ledger.counts(),
         "in_flight_removed": books.in_flight_removed,
         "late": books.late,
-        "stored": books.stored.stored if books.stored else None,
-        "not_yet_stored": books.stored.pending if books.stored else None,
+        "stored": stored.stored if stored else None,
+        "not_yet_stored": stored.pending if stored else None,
+        "oldest_not_yet_stored": stored.oldest_pending.isoformat()
+        if stored and stored.oldest_pending
+        else None,
+        "store_overdue": stored.overdue(now) if stored else None,
         **{offence.name.lower(): books.offences[offence] for offence in Offence},
         "horizon": {str(number): first for number, first in books.horizons.items()},
         "offenders": [

@@ -10,7 +10,7 @@ from framefuse.audit.offences import Offence, Offender
 from framefuse.audit.stored import StoreBooks, StoredCounts, StoredRow
 from schemas.heads import DepthHead, FusedHead
 from schemas.records import Missing, Outcome, Side, Status
-from tests.unit.builders import origin_at
+from tests.unit.builders import at, origin_at
 
 
 def a_head(offset: int, outcome: Outcome = Outcome.FUSED, *, live: bool = False, why: str = "") -> FusedHead:
@@ -29,7 +29,7 @@ def compared(
     counts, found = StoredCounts(), list[Offender]()
     books = StoreBooks(0, iter(store), counts=counts, accuse=found.append, stream=stream)
     for offset in topic:
-        books.add(a_head(offset))
+        books.add(a_head(offset), at(offset))
     return counts, [(one.offence, one.place.offset) for one in found]
 
 
@@ -37,6 +37,15 @@ def test_a_store_that_follows_the_topic_is_no_offence_and_says_how_far_it_is() -
     counts, found = compared(range(10), [a_row(offset) for offset in range(7)])
     assert found == []
     assert (counts.stored, counts.pending) == (7, 3)
+
+
+def test_a_store_is_overdue_once_its_oldest_missing_result_is_older_than_a_store_at_work_leaves_it() -> None:
+    counts, _ = compared(range(10), [a_row(offset) for offset in range(7)])
+
+    assert counts.oldest_pending == at(7)
+    assert not counts.overdue(at(7 + 299))
+    assert counts.overdue(at(7 + 301))
+    assert not compared(range(7), [a_row(offset) for offset in range(7)])[0].overdue(at(3600))
 
 
 def test_rows_that_retention_has_removed_from_the_topic_may_stay_in_the_store() -> None:
