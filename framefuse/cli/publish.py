@@ -188,6 +188,10 @@ def publish(
 
     Files are published as fast as the workers keep up, so that live streams never starve behind them.
 
+    captured_at of a frame is, for a video, the creation time in its container, else the date of its file,
+    plus the frame's time in the film; for an image the date of its file; with --live and --realtime, and for
+    cameras, this host's clock.
+
     [cyan]framefuse publish video.mp4 --wait[/cyan]
 
     [cyan]framefuse publish gate.mp4 yard.mp4 --fps 5 --stream gate --stream yard[/cyan]
