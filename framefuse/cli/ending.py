@@ -4,8 +4,10 @@ The exit codes of every command are in `EXIT_CODES`, which `framefuse --help` en
 """
 
 import errno
+import logging
 import os
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -53,6 +55,25 @@ def leave_pipe() -> None:
     os.dup2(nowhere, sys.stdout.fileno())
 
 
-def _say(head: str, text: str) -> None:
-    mark = f"[bold red]{head}[/]: " if head else ""
+def warn_of_unread(*, into_log: bool) -> None:
+    """Say once what is set and nothing reads: a name that is misspelt does nothing, and says nothing."""
+    if not any(name.startswith("FRAMEFUSE_") for name in os.environ) and not Path("framefuse.yaml").exists():
+        return  # as most often, and at no cost
+    from framefuse.doctor.settings import unread
+
+    try:
+        found = unread()
+    except Exception:  # a file that cannot be read: the command itself stops at it, and says why
+        return
+    if not found.mend:
+        return
+    text = f"{found.found}: {found.mend}"
+    if into_log:
+        logging.getLogger("framefuse.settings").warning(text)
+    else:
+        _say("warning", text, colour="yellow")
+
+
+def _say(head: str, text: str, *, colour: str = "bold red") -> None:
+    mark = f"[{colour}]{head}[/]: " if head else ""
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"{mark}{escape(text)}")

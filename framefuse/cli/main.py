@@ -163,7 +163,10 @@ def root(
     """
     from framefuse import logs
 
-    logs.configure(verbose=debug, quiet=context.invoked_subcommand != "run")
+    worker = context.invoked_subcommand == "run"
+    logs.configure(verbose=debug, quiet=not worker)
+    if context.invoked_subcommand != "doctor":  # which tells of it beside the rest
+        ending.warn_of_unread(into_log=worker)
 
 
 app.command()(demo)

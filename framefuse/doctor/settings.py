@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import yaml
 
 from framefuse import plugins
-from framefuse.doctor.findings import Check, Finding, Scene, ok, warning
+from framefuse.doctor.findings import Check, Finding, Scene, Status, ok, warning
 from framefuse.errors import FramefuseError
 from framefuse.settings import SETTINGS_FILE, KafkaSettings, StageSettings
 
@@ -20,7 +20,21 @@ OWN = frozenset({"BROKER_DATA", "INSTANCE", "MAVEN_REPOSITORY"})
 def look(scene: Scene) -> Sequence[Finding]:
     """What is set, and which of it does something."""
     del scene
-    stages = _of_stages()
+    return [examined(plugins.names(plugins.STAGES))]
+
+
+def unread() -> Finding:
+    """The same for every command: stages are imported only where something is set for them, or misspelt."""
+    everything = plugins.names(plugins.STAGES)
+    given = [*(name for name in os.environ if name.startswith(_PREFIX)), *in_file()]
+    starts = {name: (f"{_PREFIX}{name.replace('-', '_').upper()}_", f"{name}.") for name in everything}
+    found = examined([name for name in everything if any(one.startswith(starts[name]) for one in given)])
+    return found if found.status is Status.OK else examined(everything)
+
+
+def examined(among: Iterable[str]) -> Finding:
+    """What is set, and which of it these stages or any command reads."""
+    stages = _of_stages(among)
     variables = {f"{_PREFIX}{name}" for name in OWN}
     names = set(KafkaSettings.model_fields)
     kinds: list[type[KafkaSettings | StageSettings]] = [KafkaSettings, *stages]
@@ -30,7 +44,7 @@ def look(scene: Scene) -> Sequence[Finding]:
     for stage in stages:
         names |= {f"{stage.section}.{field}" for field in stage.model_fields}
     given = sorted(name for name in os.environ if name.startswith(_PREFIX))
-    return [judge(given, variables, in_file=in_file(), names=names)]
+    return judge(given, variables, in_file=in_file(), names=names)
 
 
 def judge(
@@ -70,9 +84,9 @@ def in_file() -> list[str]:
     return found
 
 
-def _of_stages() -> list[type[StageSettings]]:
+def _of_stages(names: Iterable[str]) -> list[type[StageSettings]]:
     found = []
-    for name in plugins.names(plugins.STAGES):
+    for name in names:
         try:
             found.append(plugins.load_stage(name).settings)
         except (ImportError, FramefuseError):  # `stages` tells of it

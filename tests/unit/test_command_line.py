@@ -145,6 +145,22 @@ def test_2_is_what_cannot_be_done_as_asked_in_one_line(command: str, said: str, 
     assert errors.count("\n") == 1
 
 
+def test_a_misspelt_variable_is_told_once_by_every_command_and_nothing_is_told_of_a_good_one(
+    tmp_path: Path,
+) -> None:
+    status = ("broker", "status", "--json", "--data", str(tmp_path))
+
+    misspelt = framefuse(*status, FRAMEFUSE_DETECTOIN_MODEL="x.onnx")
+    good = framefuse(*status, FRAMEFUSE_DETECTION_MODEL="x.onnx", FRAMEFUSE_PREFIX="yard")
+
+    assert misspelt.stderr == (
+        "warning: nothing reads FRAMEFUSE_DETECTOIN_MODEL: "
+        "unset FRAMEFUSE_DETECTOIN_MODEL; export FRAMEFUSE_DETECTION_MODEL=…\n"
+    )
+    assert json.loads(misspelt.stdout) == {"running": False, "answers": False}
+    assert good.stderr == ""
+
+
 def test_3_is_a_broker_that_does_not_run(tmp_path: Path) -> None:
     done = framefuse("broker", "status", "--json", "--data", str(tmp_path))
 
