@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from framefuse.runtime.health import FIRST_PORT
+from framefuse.settings import KafkaSettings
+from processors.model_files.model import DEFAULT_MAX_BYTES
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("camera", "depth", "detection", "join", "object-store", "statistics")
@@ -98,7 +100,12 @@ def test_a_secret_goes_to_the_one_stage_that_needs_it() -> None:
         ]
         for secret in (one["secretRef"]["name"] for one in sources if "secretRef" in one):
             given.setdefault(secret, []).append(manifest["metadata"]["name"])
-    assert given == {"framefuse-object-store": ["object-store"], "framefuse-cameras": ["camera"]}
+    of_kafka = {f"framefuse-kafka-{stage}": [stage] for stage in STAGES}
+    assert given == {
+        "framefuse-object-store": ["object-store"],
+        "framefuse-cameras": ["camera"],
+        **of_kafka,
+    }
 
 
 def test_with_its_patch_taken_in_models_get_a_gpu_each_and_other_stages_none(tmp_path: Path) -> None:
@@ -152,3 +159,70 @@ def test_topics_are_made_anew_whenever_image_or_settings_change() -> None:
     assert create["image"] == worker["image"]
     (settings,) = [source for source in create["envFrom"] if "configMapRef" in source]
     assert settings in worker["envFrom"]
+
+
+def mib(quantity: str) -> int:
+    """`1Gi` as 1024."""
+    number, unit = re.fullmatch(r"(\d+)([MG])i", quantity).groups()  # type: ignore[union-attr]  # or the test fails
+    return int(number) * (1024 if unit == "G" else 1)
+
+
+def option(arguments: list[str], name: str) -> int:
+    return int(arguments[arguments.index(name) + 1])
+
+
+def deployment(name: str) -> dict[str, Any]:
+    (found,) = (o for o in manifests() if (o["kind"], o["metadata"]["name"]) == ("Deployment", name))
+    pod: dict[str, Any] = found["spec"]["template"]["spec"]
+    return pod
+
+
+def test_what_the_join_may_hold_of_all_partitions_is_half_of_its_memory_at_most() -> None:
+    (join,) = deployment("join")["containers"]
+    partitions = option(deployment("topics")["initContainers"][0]["args"], "--partitions")
+    held_mib = option(join["args"], "--pending-max-mib") * partitions
+    assert 2 * held_mib <= mib(join["resources"]["limits"]["memory"])
+
+
+def test_autoscalers_stop_where_workers_would_idle_and_see_live_frames_that_are_left_out() -> None:
+    partitions = option(deployment("topics")["initContainers"][0]["args"], "--partitions")
+    adapter = yaml.safe_load((ROOT / "monitoring" / "prometheus-adapter.yaml").read_text(encoding="utf-8"))
+    offered = {rule["seriesQuery"].split("{")[0] for rule in adapter["rules"]["custom"]}
+    scalers = [o for o in manifests() if o["kind"] == "HorizontalPodAutoscaler"]
+    assert len(scalers) == 2
+    for scaler in scalers:
+        (worker,) = deployment(scaler["spec"]["scaleTargetRef"]["name"])["containers"]
+        assert scaler["spec"]["maxReplicas"] * option(worker["args"], "--workers") <= partitions
+        asked = {one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"] if "pods" in one}
+        assert "framefuse_shed_rung" in asked
+        assert asked == offered
+
+
+def test_room_for_temporary_files_is_limited_and_holds_the_largest_model() -> None:
+    for manifest in stages(manifests()):
+        (tmp,) = (
+            one["emptyDir"] for one in manifest["spec"]["template"]["spec"]["volumes"] if one["name"] == "tmp"
+        )
+        assert mib(tmp["sizeLimit"]) << 20 > DEFAULT_MAX_BYTES
+
+
+def test_the_commented_lines_for_a_secured_broker_are_settings_that_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = a_copy(tmp_path)
+    replace_in(folder / "kustomization.yaml", r"      - FRAMEFUSE_ALLOW_PLAINTEXT.*\n", "")
+    replace_in(folder / "kustomization.yaml", r"# (- FRAMEFUSE_)", r"\1")
+    objects = manifests(folder)
+    for manifest in objects:
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    (given,) = (o["data"] for o in objects if o["kind"] == "ConfigMap")
+    mounted = {one["name"]: one["mountPath"] for one in deployment("join")["containers"][0]["volumeMounts"]}
+    ca = Path(given["FRAMEFUSE_SSL_CA"])
+    assert str(ca.parent) == mounted["kafka-ca"]
+    (tmp_path / ca.name).write_text("", encoding="utf-8")
+    secret = {"FRAMEFUSE_USERNAME": "join", "FRAMEFUSE_PASSWORD": "x"}
+    for name, value in {**given, **secret, "FRAMEFUSE_SSL_CA": str(tmp_path / ca.name)}.items():
+        monkeypatch.setenv(name, value)
+    settings = KafkaSettings()
+    assert (settings.security_protocol, settings.sasl_mechanism) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert settings.username == "join"
