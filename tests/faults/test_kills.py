@@ -21,6 +21,23 @@ def feeding(pipeline: Pipeline, per_second: float = 40.0) -> Feeder:
     return Feeder(topics.bootstrap, topics.prefix, partitions=PARTITIONS, per_second=per_second)
 
 
+def test_a_kill_of_each_stage_where_it_hurts_most(pipeline: Pipeline, verdict_on: Judge) -> None:
+    """The short cut of what follows, for every run of the tests."""
+    crew = Crew(pipeline, dict.fromkeys(WORKERS, 1))
+    points = {
+        "detection": "offsets-sent",
+        "depth": "flushed",
+        "join": "committed",
+        "object-store": "after-put",
+    }
+    for post in crew.posts:
+        crew.start(post, points[post.stage], nth=3)
+    with feeding(pipeline) as feeder:
+        crew.keep_up_until(lambda: all(crew.deaths[stage] for stage in WORKERS), 120.0)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged, store=True)
+
+
 @pytest.mark.storm
 @pytest.mark.timeout(900)
 def test_kills_at_every_point_of_every_stage(pipeline: Pipeline, verdict_on: Judge) -> None:
