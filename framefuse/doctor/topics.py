@@ -40,10 +40,12 @@ def present(missing: Sequence[str], prefix: str, others: Sequence[str]) -> Findi
     """Whether all are there."""
     if not missing:
         return ok("topics", f"all {len(ALL)} of {prefix} are there")
-    hint = f"; there are pipelines under the prefix {', '.join(others[:3])}" if others else ""
-    count = "no topic" if len(missing) == len(ALL) else f"missing: {', '.join(missing)}"
-    text = f"{count} of {prefix}{hint}" if len(missing) == len(ALL) else f"{count}{hint}"
-    return problem("topics", text, f"{_CREATE} --prefix {prefix}" if others else _CREATE)
+    if len(missing) < len(ALL):
+        return problem("topics", f"missing: {', '.join(missing)}", _CREATE)
+    if not others:
+        return problem("topics", f"no topic of {prefix}", _CREATE)
+    hint = f"there are pipelines under the prefix {', '.join(others[:3])}"
+    return problem("topics", f"no topic of {prefix}; {hint}", f"{_CREATE} --prefix {prefix}")
 
 
 def partitions(there: There) -> Finding:
