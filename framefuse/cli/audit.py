@@ -61,6 +61,7 @@ def audit(
     from datetime import UTC, datetime
 
     from framefuse import plugins
+    from framefuse.audit.stored import WITHIN
     from framefuse.audit.topics import Scope
     from framefuse.audit.topics import audit as read_books
     from framefuse.cli.bars import reading_bar
@@ -72,10 +73,12 @@ def audit(
         stream,
         moment(since, datetime.now(UTC)) if since else None,
         plugins.load_stored_rows(_STORE)(store) if store else None,
-        _patience(),
+        _patience() if store else WITHIN,
     )
     with reading_bar("outcomes", more_than=_SHOW_PROGRESS_AFTER) as progress:
         books = read_books(kafka, scope, progress=progress)
+    if stream is not None and not books.ledger.published:
+        _check_known(stream, kafka)
     now = datetime.now(UTC)
     if as_json:
         print(json.dumps(_as_dict(books, kafka, stream, now)))
@@ -84,6 +87,26 @@ def audit(
         _show_overdue(Console(highlight=False), books, now)
     if not books.balanced or (books.stored and books.stored.overdue(now)):
         raise typer.Exit(EXIT_UNBALANCED)
+
+
+def _check_known(stream: str, kafka: "KafkaSettings") -> None:
+    """Of a stream without any frame: refuse to call its books balanced where nobody has ever told of it.
+
+    Raises:
+        BadInput: no such stream is declared, or was ever published.
+    """
+    from difflib import get_close_matches
+
+    from framefuse.errors import BadInput
+    from framefuse.streams.reading import rows
+
+    there = [row.stream_id for row in rows(kafka, every=True)]
+    if stream in there:
+        return
+    near = get_close_matches(stream, there, n=1)
+    named = f"the streams here: {', '.join(there[:8])}{', …' if len(there) > 8 else ''}"
+    hint = f"did you mean {near[0]}?" if near else named if there else "no publisher came yet"
+    raise BadInput(f"no stream {stream} was ever published or declared under {kafka.prefix}: {hint}")
 
 
 def _patience() -> "timedelta":

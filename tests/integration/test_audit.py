@@ -141,6 +141,15 @@ def test_the_books_of_one_stream(logs: Logs) -> None:
     assert yard.ledger.in_words() == "4 published = 2 fused + 1 in flight + 1 unaccounted for"
 
 
+def test_a_stream_that_does_not_exist_has_no_books(logs: Logs) -> None:
+    logs.publish(frames(1))
+    logs.fuse([0])
+
+    assert run(logs, "--stream", "gate").exit_code == 0
+    refused = run(logs, "--stream", "nostream")
+    assert "no stream nostream was ever published" in str(refused.exception)
+
+
 def test_a_record_that_is_no_result_is_an_offender(logs: Logs) -> None:
     logs.publish(frames(1))
     logs.append([b"not Avro"])
