@@ -152,7 +152,10 @@ class _Row:
             for name in ("dropped", "rejected"):
                 count = getattr(self._state, name)
                 words += [(f"{count:,} {name}", "yellow")] if count else []
-        return [Text(", ").join(Text(*word) for word in words)] if words else []
+        lines = [Text(", ").join(Text(*word) for word in words)] if words else []
+        if self._state is not None and self._state.state is State.RECONNECTING and self._state.ended:
+            lines.append(Text(self._state.ended, "yellow", no_wrap=True, overflow="ellipsis"))
+        return lines
 
 
 def _rows(watch: Watch, standing: Standing, now: datetime) -> list[_Row]:

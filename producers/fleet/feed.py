@@ -7,6 +7,7 @@ its own. A file that is not live is published once; it is opened again only whil
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class Feed:
         self._backoff, self._next_s = Backoff(), float("-inf")
         self._began_s, self._runs, self._grave = 0.0, 0, ""
         self._finished, self._closed = finished, False
+        self._retried: StreamState | None = None
+        """What others were told while it waits to be opened again."""
 
     @property
     def standing(self) -> str:
@@ -96,6 +99,9 @@ class Feed:
         self._closed = True
         if self._publication is not None:
             self._publication.interrupt(why)
+        elif self._retried is not None:
+            told = replace(self._retried, state=State.ENDED, ended=why, updated_at=datetime.now(UTC))
+            self._outlet().tell(told)
 
     def fit_to_show(self, text: str) -> str:
         """A message without what the credentials of the stream stand for."""
@@ -113,11 +119,10 @@ class Feed:
                 outlet=outlet,
             )
         except FramefuseError as error:
-            reason = self.fit_to_show(str(error))
-            self._wait(reason, now_s, ran_s=0.0)
-            outlet.tell(_never_ran(stream, reason))
+            self._wait(self.fit_to_show(str(error)), now_s, ran_s=0.0, run_id=new_run_id(), sums=Sums())
             return
         self._publication, self._began_s, self._grave = publication, now_s, ""
+        self._retried = None
         if self._runs:
             metrics.CAMERA_RESTARTS.inc()
         self._runs += 1
@@ -152,7 +157,8 @@ class Feed:
             log.info("stream %s: published, %d frames", self.stream.stream_id, progress.sums.published)
             return
         reason = problem or self._grave or "its source has ended"
-        self._wait(reason, now_s, ran_s=now_s - self._began_s)
+        ran_s = now_s - self._began_s
+        self._wait(reason, now_s, ran_s=ran_s, run_id=progress.run_id, sums=progress.sums)
 
     def _say(self, publication: Publication) -> None:
         for notice in publication.notices():
@@ -161,10 +167,13 @@ class Feed:
             if notice.grave:
                 self._grave = text
 
-    def _wait(self, reason: str, now_s: float, *, ran_s: float) -> None:
+    def _wait(self, reason: str, now_s: float, *, ran_s: float, run_id: str, sums: Sums) -> None:
+        """Open it again after a pause, and tell that; its publisher has told that this run ended."""
         pause_s = self._backoff.pause_s(ran_s)
         self._next_s = now_s + pause_s
         log.warning("stream %s: %s; again in %.0f s", self.stream.stream_id, reason, pause_s)
+        self._retried = _retried(self.stream, f"{reason}; again in {pause_s:.0f} s", run_id, sums)
+        self._outlet().tell(self._retried)
 
     def _unforeseen(self, error: Exception) -> str:
         # Not its words and not those of what led to it: they may hold the address that was opened.
@@ -178,14 +187,15 @@ def _is_published(sums: Sums, *, failed: bool) -> bool:
     return sums.published > 0 or (not failed and not sums.rejected)
 
 
-def _never_ran(stream: Stream, reason: str) -> StreamState:
+def _retried(stream: Stream, reason: str, run_id: str, sums: Sums) -> StreamState:
     return StreamState(
         stream_id=stream.stream_id,
-        run_id=new_run_id(),
-        state=State.ENDED,
-        published=0,
-        dropped=0,
-        rejected=0,
+        run_id=run_id,
+        state=State.RECONNECTING,
+        published=sums.published,
+        dropped=sums.dropped,
+        rejected=sums.rejected,
+        last_sequence=sums.last_sequence,
         ended=reason,
         updated_at=datetime.now(UTC),
     )
