@@ -93,6 +93,8 @@ def grow(
 
     [cyan]framefuse topics grow --partitions 32[/cyan]
     """
+    from dataclasses import replace
+
     from framefuse.errors import BadInput
     from framefuse.kafka import Admin
     from framefuse.settings import KafkaSettings, load
@@ -108,7 +110,11 @@ def grow(
         )
     with waiting_for("growing topics"):
         grown = admin.level_partitions(partitions)
-        states = admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+        states = [
+            # Another broker than the one that has grown them may not know it yet.
+            replace(one, partitions=max(one.partitions, grown.get(one.name, 0)))
+            for one in admin.topic_states([topic.name(kafka.prefix) for topic in ALL])
+        ]
     if as_json:
         print(json.dumps({"partitions": partitions, "grown": grown, "topics": _as_dicts(states)}))
         return

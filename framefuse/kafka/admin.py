@@ -153,7 +153,7 @@ class Admin:
         for name in grown:
             self._await(self._client.create_partitions([NewPartitions(name, wanted)]))
         if grown:
-            self._until_led(list(grown))
+            self._until_led(list(grown), partitions=wanted)
         return grown
 
     def topic_states(self, names: Sequence[str]) -> list[TopicState]:
@@ -231,13 +231,14 @@ class Admin:
         if names:
             self._await(self._client.delete_consumer_groups(list(names)))
 
-    def _until_led(self, names: Sequence[str]) -> None:
+    def _until_led(self, names: Sequence[str], *, partitions: int = 1) -> None:
         # The controller says "created"; other brokers, and leaders, know of it some tenths of a second later.
         give_up_s = time.monotonic() + REQUEST_TIMEOUT_S
         while True:
             try:
                 for name in names:
-                    self.end_offsets(name)
+                    if (known := len(self.end_offsets(name))) < partitions:
+                        raise Retry(f"a broker knows {known} partitions of {name}, not yet {partitions}")
                 return
             except (Retry, Stop):
                 if time.monotonic() > give_up_s:
