@@ -12,6 +12,16 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
+_told_to_machines = False
+
+
+def tell_machines(text: str) -> bool:
+    """Log an error as JSON, where the log is what a machine reads; whether it is."""
+    if _told_to_machines:
+        logging.getLogger("framefuse").error(text)
+    return _told_to_machines
+
+
 def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | None = None) -> None:
     """Send all logging to stderr.
 
@@ -40,6 +50,8 @@ def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | Non
             else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    global _told_to_machines  # noqa: PLW0603 - logging is one for the whole process
+    _told_to_machines = machine and not quiet
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)

@@ -38,7 +38,10 @@ def end_with(error: BaseException, command: str) -> int:
             leave_pipe()
             return EXIT_PIPE_CLOSED
         case FramefuseError():
-            _say("error", str(error))
+            from framefuse import logs
+
+            if not logs.tell_machines(str(error)):
+                _say("error", str(error))
             return EXIT_CANNOT
         case OSError() if error.strerror:
             _say("error", f"{error.filename}: {error.strerror}" if error.filename else error.strerror)

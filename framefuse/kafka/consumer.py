@@ -60,7 +60,7 @@ class GroupConsumer:
         series: str | None = None,
         prefetch_records: int = 10,
     ) -> None:
-        self.group, self._settings = group, settings
+        self.group, self._settings, self._client_id = group, settings, client_id
         self._on_assigned, self._on_revoked, self._on_overtaken = on_assigned, on_revoked, on_overtaken
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
@@ -204,12 +204,12 @@ class GroupConsumer:
         self._next = {part: start.offset for part, start in starts.items()}
         self._paused.clear()
         self._reassign()
-        log.info("%s: assigned %s", self.group, _names(starts))
+        log.info("%s: assigned %s", self._client_id, _names(starts))
         self._on_assigned(starts)
 
     def _revoke(self, _consumer: object, parts: list[ck.TopicPartition]) -> None:
         gone = frozenset(Partition(part.topic, part.partition) for part in parts)
-        log.info("%s: revoked %s", self.group, _names(gone))
+        log.info("%s: revoked %s", self._client_id, _names(gone))
         self._generation += 1
         self._on_revoked(gone)
         self._next.clear()

@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
+from framefuse import logs
 from framefuse.cli import ending
 from framefuse.cli.completing import stream_ids
 from framefuse.cli.main import app
+from framefuse.errors import Stop
 from framefuse.terminal import watched
 
 HERE = {name: value for name, value in os.environ.items() if not name.startswith("FRAMEFUSE_")}
@@ -291,3 +293,17 @@ def test_nothing_moves_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.delenv("CI")
         monkeypatch.setenv("TERM", "dumb")
         assert not watched(Console(file=terminal))
+
+
+def test_an_error_among_logs_that_machines_read_is_one_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        logs.configure(as_json=True)
+        assert ending.end_with(Stop("./results may not be written"), "run object-store") == 2
+        told = json.loads(capsys.readouterr().err)
+        assert (told["level"], told["event"]) == ("error", "./results may not be written")
+
+        logs.configure(as_json=True, quiet=True)
+        ending.end_with(Stop("no broker"), "audit")
+        assert capsys.readouterr().err == "error: no broker\n"
+    finally:
+        logs.configure(quiet=True)
