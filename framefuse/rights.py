@@ -140,7 +140,8 @@ def _stage(prefix: str, stage: "Stage[Any]") -> Role:
     output: Sequence[Right] = ()
     if isinstance(stage.to, Topic):
         output = (
-            _topic(prefix, stage.to, "Write"),
+            # A merge looks at the end of what it wrote, where its group has forgotten how far it was.
+            _topic(prefix, stage.to, *(("Read", "Write") if stage.merge else ("Write",))),
             Right(Resource.TRANSACTIONAL_ID, f"{name}.", ("Write", "Describe"), prefixed=True),
         )
     elif STREAMS in stage.sources:  # it publishes what is declared

@@ -314,6 +314,9 @@ class Merge(Protocol):
     def safe(self, partition: int, positions: Mapping[str, int]) -> Safe:
         """What to commit, when each source (by suffix) has been read up to `positions`."""
 
+    def note_of(self, last: Derived) -> str:
+        """The note of who had handed on this record last."""
+
     def counts(self) -> MergeCounts:
         """What has happened since it was made, for metrics and warnings."""
 

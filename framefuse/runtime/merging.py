@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Intake
 from framefuse.types import Emission, Member, Merge, MergeCounts, Partition
 from schemas.codec import encode
-from schemas.records import Fused
+from schemas.records import Derived, Fused
 
 log = logging.getLogger("framefuse.merging")
 _IDLE_POLL_S = 0.2
@@ -45,6 +45,8 @@ class MergeParts:
     to: str
     dead_letters: str
     merge: Callable[[], Merge]
+    last: Callable[[Iterable[int]], Mapping[int, Derived]]
+    """The last record of each of these partitions of `to` that has one."""
     consumer: Callable[..., GroupConsumer]
     producer: Callable[[], TransactionalProducer]
 
@@ -232,11 +234,17 @@ class MergeMembership:
         self._whole = frozenset(n for n in numbers if all(Partition(topic, n) in starts for topic in topics))
         self._half = frozenset(part for part in starts if part.number not in self._whole)
         self._committed = {part: start.offset for part, start in starts.items() if part.number in self._whole}
+        notes = {
+            n: [note for topic in topics if (note := starts[Partition(topic, n)].note)] for n in self._whole
+        }
+        # New, or forgotten by the group: what has been written tells where we were.
+        for number, last in self._parts.last([n for n, known in notes.items() if not known]).items():
+            notes[number] = [self._merge.note_of(last)]
         for number in self._whole:
             sides = {topic: starts[Partition(topic, number)] for topic in topics}
             self._merge.assigned(
                 number,
-                [side.note for side in sides.values() if side.note],
+                notes[number],
                 {suffix: sides[topic].end for topic, suffix in topics.items()},
             )
         if self._half:

@@ -27,6 +27,7 @@ from framefuse.runtime.dead_letters import error_names
 from framefuse.runtime.health import HealthServer
 from framefuse.runtime.instance import claim
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.last_outcomes import LastOutcomes
 from framefuse.runtime.letters_first import DeadLetterBox, LettersFirst
 from framefuse.runtime.merging import MergeMembership, MergeParts
 from framefuse.runtime.rejoining import Life, run_worker
@@ -230,7 +231,7 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
         raise Stop(f"stage {stage.name}: a merge writes to a topic")
     schemas = SchemaTopic(kafka)
     sources = {source.name(kafka.prefix): source for source in stage.sources}
-    to, merge = stage.to.name(kafka.prefix), stage.merge
+    to, to_record, merge = stage.to.name(kafka.prefix), stage.to.record, stage.merge
     frames = FRAMES.name(kafka.prefix)
 
     def begin(name: str, stop: threading.Event) -> Life:
@@ -245,6 +246,7 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
             to=to,
             dead_letters=DEAD_LETTERS.name(kafka.prefix),
             merge=lambda: merge(settings),
+            last=partial(LastOutcomes(kafka, to, frames, schemas.book).of, to_record),
             consumer=partial(
                 GroupConsumer,
                 kafka,

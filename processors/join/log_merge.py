@@ -248,6 +248,10 @@ class LogMerge:
         }
         return Safe(offsets, "" if state.emitted is None else str(state.emitted))
 
+    def note_of(self, last: Derived) -> str:
+        """The note of who had emitted this record last."""
+        return str(last.frame.offset)
+
     def crowded(self, suffix: str, partition: int) -> bool:
         """Whether this source leads by its limit and must be paused, until it has drained to half of it."""
         return self._partitions[partition].logs[suffix].measure(self._limits)

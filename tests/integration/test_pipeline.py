@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from framefuse.broker.home import RunningBroker
-from framefuse.kafka import Admin
+from framefuse.kafka import Admin, group_of
 from schemas.codec import encode
 from schemas.records import Encoding, Frame
 from schemas.topics import FRAMES
@@ -166,7 +166,6 @@ def test_a_live_frame_that_is_too_old_expires_before_it_is_computed(pipeline: Pi
 def test_topics_of_different_partition_counts_stop_a_worker_with_the_way_to_mend_it(
     broker: RunningBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    from framefuse.kafka import Admin
     from framefuse.settings import KafkaSettings
     from schemas.topics import ALL, DEPTH
 
@@ -233,6 +232,18 @@ def test_a_second_ctrl_c_ends_a_worker_that_is_still_draining() -> None:
         process.send_signal(signal.SIGINT)
 
         assert process.wait(10) == 130
+
+
+def test_a_join_whose_group_was_deleted_decides_no_frame_again(pipeline: Pipeline) -> None:
+    start_all(pipeline)
+    first = pipeline.publish(frames(40))
+    pipeline.oracle.outcomes(at_least=first)
+    pipeline.stop()
+    Admin(pipeline.kafka).delete_groups([group_of(pipeline.kafka, "join")])
+
+    start_all(pipeline)
+    second = pipeline.publish(frames(8))
+    assert_exactly_one_outcome(pipeline.oracle.outcomes(at_least=first + second), first + second)
 
 
 def test_frames_made_anew_stop_what_has_worked_on_the_old_ones(pipeline: Pipeline) -> None:
