@@ -1,4 +1,4 @@
-"""`framefuse dead-letters list|show|replay`: what could not be processed, why, and its way back."""
+"""`framefuse dead-letters list|show|replay|dismiss`: what could not be processed, why, and its way back."""
 
 import json
 import sys
@@ -34,6 +34,8 @@ _HELP = """Records that could not be processed: list them, look at one, send the
 [cyan]framefuse dead-letters list[/cyan]
 
 [cyan]framefuse dead-letters replay --stage detection --wait[/cyan]
+
+[cyan]framefuse dead-letters dismiss --offset 57 --reason 'junk of a test'[/cyan]
 """
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,7 +56,7 @@ TopicOption = Annotated[
 Offsets = Annotated[
     str | None, typer.Option("--offset", metavar="N", help="Only these letters: 57, 57-90 or 57-.")
 ]
-All = Annotated[bool, typer.Option("--all", help="Also those that were sent again already.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that were sent again or dismissed already.")]
 
 
 @app.command(name="list")
@@ -167,7 +169,7 @@ def replay(
             console.print("Nothing was sent: that was a dry run.")
         sends = bool(sendable) and not dry_run
         if sends and not yes and len(sendable) > _ASK_ABOVE:
-            _ask(len(sendable))
+            _ask(len(sendable), "send", "again")
         try:
             done = _send(kafka, console, sendable, wait=wait) if sends else Replayed()
         except KeyboardInterrupt:
@@ -176,6 +178,51 @@ def replay(
         print(json.dumps(replayed_as_dict(cases, done, dry_run=dry_run)))
     if (sends and not done.complete_for(sendable)) or len(sendable) < len(cases):
         raise typer.Exit(EXIT_IN_PART)
+
+
+@app.command()
+def dismiss(
+    *,
+    stage: Stage = None,
+    error: Error = None,
+    since: Since = None,
+    topic: TopicOption = None,
+    offset: Offsets = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for who looks later.")] = "dismissed by hand",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Close letters that nobody wants back, such as junk that is no frame; their bytes stay till retention.
+
+    Say which with --stage, --error, --since, --topic or --offset. No frame is sent and no outcome changes;
+    'list --all' and 'show' still have them.
+
+    [cyan]framefuse dead-letters dismiss --error UndecodableRecord --dry-run[/cyan]
+
+    [cyan]framefuse dead-letters dismiss --offset 57 --reason 'junk of a test' --yes[/cyan]
+    """
+    from framefuse.cli.dead_letters_view import show_dismissed
+    from framefuse.dead_letters.dismissing import dismiss as close_cases
+
+    if all(one is None for one in (stage, error, since, topic, offset)):
+        raise BadInput(
+            "say which letters: --offset, --error, --stage, --topic or --since, such as --offset 57"
+        )
+    kafka, console = _kafka(bootstrap, prefix), Console(highlight=False, stderr=as_json)
+    with terminated_like_interrupted():
+        cases = _select(kafka, _selection(stage, error, since, topic, offset), everything=False)
+        if cases and not dry_run:
+            if not yes and len(cases) > _ASK_ABOVE:
+                _ask(len(cases), "dismiss")
+            close_cases(kafka, cases, reason)
+    show_dismissed(console, cases, dry_run=dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, "dismissed": [str(case.last.id) for case in cases]}))
 
 
 def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, wait: bool) -> "Replayed":
@@ -248,12 +295,12 @@ def _kafka(bootstrap: str | None, prefix: str | None) -> "KafkaSettings":
     return load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
 
 
-def _ask(count: int) -> None:
+def _ask(count: int, verb: str, adverb: str = "") -> None:
     """Go on only if the user says so.
 
     Raises:
         BadInput: there is nobody to ask.
     """
     if not sys.stdin.isatty():
-        raise BadInput(f"{count} frames are many to send without being asked: say --yes")
-    typer.confirm(f"Send {count:,} frames again?", abort=True)
+        raise BadInput(f"{count} frames are many to {verb} without being asked: say --yes")
+    typer.confirm(f"{verb.capitalize()} {count:,} frames{adverb and f' {adverb}'}?", abort=True)

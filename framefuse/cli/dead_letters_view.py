@@ -24,13 +24,15 @@ _MESSAGE_LETTERS = 200
 def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
     """The sums by stage and error, then the latest `limit` cases."""
     if not cases:
-        console.print("No dead letters that are open; --all shows those that were sent again, too.")
+        console.print("No dead letters that are open; --all shows those sent again or dismissed, too.")
         return
     _show_reasons(console, cases)
     table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
     table.add_column("letter", no_wrap=True, width=6)
     table.add_column("when", no_wrap=True, width=14)
-    table.add_column("frame", no_wrap=True, width=min(_FRAME_LETTERS, console.width // 5))
+    places = [len(_named(case.last)) for case in cases[-limit:] if case.last.frame is None]
+    width = max(min(_FRAME_LETTERS, console.width // 5), *places, 0)  # half an offset is none
+    table.add_column("frame", no_wrap=True, width=width)
     table.add_column("given up by, and why", no_wrap=True, ratio=1)
     for case in cases[-limit:]:
         last = case.last
@@ -81,7 +83,8 @@ def _why(case: Case) -> Text:
 def _attempts(case: Case) -> list[tuple[str, str]]:
     """What is to be said beside the error of a frame that was sent more than once."""
     words = [f"attempt {case.attempt}"] if case.attempt else []
-    words += [] if case.open else [f"sent again as {case.sent_again_as}"]
+    words += [f"sent again as {case.sent_again_as}"] if case.sent_again_as > case.attempt else []
+    words += ["dismissed"] if case.dismissed >= case.attempt else []
     return [(f" ({', '.join(words)})", "yellow")] if words else []
 
 
@@ -95,6 +98,14 @@ def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case])
     obstacles = Counter(case.last.obstacle for case in cases if case.last.frame is None)
     for obstacle, count in obstacles.most_common():
         console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(obstacle or '')}")
+
+
+def show_dismissed(console: Console, cases: Sequence[Case], *, dry_run: bool) -> None:
+    """What was dismissed, or would be."""
+    if cases:
+        _show_reasons(console, cases)
+    would = "Would be dismissed" if dry_run else "Dismissed"
+    console.print(f"{would}: {len(cases):,}. 'framefuse dead-letters list --all' still has them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,7 @@ class Replayed:
 
 def show_sums(console: Console, done: Replayed) -> None:
     """The last words of a replay."""
-    console.print(f"{done.sent:,} frames sent again.")
+    console.print(f"{done.sent:,} frame{'' if done.sent == 1 else 's'} sent again.")
     for reason, count in Counter(done.refused).items():
         console.print(f"[red]{count:,} refused by the broker:[/red] {escape(reason)}")
     if done.outcomes:
@@ -180,6 +191,7 @@ def as_dict(case: Case) -> dict[str, object]:
         "open": case.open,
         "attempt": case.attempt,
         "sent_again_as": case.sent_again_as or None,
+        "dismissed": case.dismissed >= case.attempt,
         "frame": _frame_as_dict(case.last.frame),
         "obstacle": case.last.obstacle,
         "letters": [_letter_as_dict(letter) for letter in case.letters],
@@ -243,9 +255,9 @@ def _outcomes_in_words(ended: Mapping[Outcome, int]) -> str:
 
 
 def _named(letter: Letter) -> str:
-    """The frame by stream and sequence; else the record by its place."""
+    """The frame by stream and sequence; else the record by its place, without the prefix of its topic."""
     frame = letter.frame
-    return f"{frame.stream_id} #{frame.sequence}" if frame else str(letter.origin)
+    return f"{frame.stream_id} #{frame.sequence}" if frame else str(letter.origin).rpartition(".")[2]
 
 
 def _shortened(text: str, length: int) -> str:

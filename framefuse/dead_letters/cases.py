@@ -1,7 +1,7 @@
 """What the dead letters say, one case a frame, and which cases a user means. Pure.
 
 Both stages may give up on the same frame, and a letter may come twice after a crash: that is one case still.
-A case is about the latest attempt; once that was sent again, it is no longer open.
+A case is about the latest attempt; once that was sent again, or dismissed, it is no longer open.
 """
 
 import re
@@ -82,11 +82,13 @@ class Case:
     attempt: int = 0
     sent_again_as: int = 0
     """The latest attempt that a replay has made of it; 0 when there was none."""
+    dismissed: int = -1
+    """The latest attempt that somebody has dismissed; -1 when there was none."""
 
     @property
     def open(self) -> bool:
-        """Whether the latest attempt ended here: no replay came after it."""
-        return self.sent_again_as <= self.attempt
+        """Whether the latest attempt ended here: no replay came after it, and nobody has dismissed it."""
+        return self.sent_again_as <= self.attempt and self.dismissed < self.attempt
 
     @property
     def last(self) -> Letter:
@@ -128,6 +130,12 @@ class Cases:
         case = self._cases.get(self._key.get(origin, origin))
         if case is not None:
             case.sent_again_as = max(case.sent_again_as, attempt)
+
+    def dismiss(self, origin: Origin, attempt: int) -> None:
+        """Take note that nobody wants this attempt of a record back."""
+        case = self._cases.get(self._key.get(origin, origin))
+        if case is not None:
+            case.dismissed = max(case.dismissed, attempt)
 
     def __iter__(self) -> Iterator[Case]:
         """By their latest letter, oldest first."""

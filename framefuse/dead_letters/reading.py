@@ -15,6 +15,8 @@ from schemas.topics import DEAD_LETTERS, FRAMES
 
 REPLAY = "replay"
 """The stage in what a replay leaves behind in the topic: which record it sent again, and as which attempt."""
+DISMISS = "dismiss"
+"""The stage in what closes a case without a replay; the message says why."""
 _PREFETCH_RECORDS = 20
 Progress = Callable[[int, int], None]
 """Told how many letters have been read, of how many at most."""
@@ -41,7 +43,7 @@ class DeadLetterTopic:
         Raises:
             Retry: the broker stops answering.
         """
-        cases = Cases()
+        cases, notes = Cases(), list[tuple[str, Origin, int]]()
         bounds = self._reader.bounds(self._topic)
         total = sum(end - first for first, end in bounds.values())
         for done, message in enumerate(self._reader.within(bounds), start=1):
@@ -52,11 +54,21 @@ class DeadLetterTopic:
                 cases.unreadable += 1
                 continue
             origin = Origin(letter.topic, letter.partition, letter.offset)
-            if letter.stage == REPLAY:
-                cases.sent_again(origin, letter.attempt)
+            if letter.stage in (REPLAY, DISMISS):
+                notes.append((letter.stage, origin, letter.attempt))
             else:
                 cases.add(self._letter(message, letter, origin))
+        for stage, origin, attempt in notes:  # a note may be in another partition than its letter
+            (cases.dismiss if stage == DISMISS else cases.sent_again)(origin, attempt)
         return cases
+
+    def kept(self) -> int:
+        """How many letters there are, at most: markers of transactions count, too.
+
+        Raises:
+            Retry: the broker does not answer.
+        """
+        return sum(end - first for first, end in self._reader.bounds(self._topic).values())
 
     def letter(self, wanted: LetterId) -> tuple[Letter, DeadLetter, Frame | None]:
         """One letter; with the bytes it holds; and the frame in them, where it can be read now.
@@ -76,6 +88,11 @@ class DeadLetterTopic:
             frame, _ = frame_in(letter, self._frames, self._book)
             if frame is not None:
                 yield LetterId(message.partition, message.offset), letter, frame
+
+    def letters(self, wanted: Sequence[LetterId]) -> Iterator[tuple[LetterId, DeadLetter]]:
+        """These letters with the bytes they hold."""
+        for message, letter in self._at(wanted):
+            yield LetterId(message.partition, message.offset), letter
 
     def close(self) -> None:
         """Disconnect."""

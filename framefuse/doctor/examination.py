@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
 
 from framefuse import plugins
-from framefuse.doctor import broker, clock, disk, java, settings, stages, topics
+from framefuse.doctor import broker, clock, disk, java, letters, settings, stages, topics
 from framefuse.doctor.findings import Check, Finding, Scene, Status, not_asked, problem
 from framefuse.errors import FramefuseError
 
 log = logging.getLogger("framefuse.doctor")
 _BEFORE = (settings.CHECK, java.CHECK)
-_ON_THE_BROKER = (topics.CHECK, stages.CHECK, clock.CHECK)
+_ON_THE_BROKER = (topics.CHECK, stages.CHECK, letters.CHECK, clock.CHECK)
 _AFTER = (disk.CHECK,)
 _BROUGHT_TIMEOUT_S = 60.0
 """A large model takes long to open."""

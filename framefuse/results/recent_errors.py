@@ -6,7 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from framefuse.dead_letters.reading import REPLAY
+from framefuse.dead_letters.reading import DISMISS, REPLAY
 from framefuse.kafka import Message, Reader
 from framefuse.settings import KafkaSettings
 from schemas.codec import NotARecord, SchemaBook, decode
@@ -42,7 +42,7 @@ class ErrorLog:
 
     def add(self, letter: DeadLetter, at: datetime) -> None:
         """Take in one letter; what a replay leaves behind is none."""
-        if letter.stage == REPLAY:
+        if letter.stage in (REPLAY, DISMISS):
             return
         before = self._latest.pop((letter.stage, letter.error), None)
         self._latest[letter.stage, letter.error] = RecentError(

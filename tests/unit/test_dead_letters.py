@@ -89,6 +89,18 @@ def test_a_case_is_closed_by_a_replay_and_opened_by_its_failure() -> None:
     assert [case.open for case in cases] == [False]
 
 
+def test_a_case_is_closed_by_being_dismissed_and_opened_by_a_later_attempt() -> None:
+    cases = Cases()
+    cases.add(a_letter(0))
+    cases.dismiss(Origin("framefuse.frames", 2, 7), 0)
+    assert [case.open for case in cases] == [False]
+
+    cases.add(a_letter(1, a_frame(), origin=8))
+    cases.dismiss(Origin("framefuse.frames", 2, 8), 0)
+    cases.add(a_letter(2, replace(a_frame(), attempt=1), origin=9))
+    assert [case.open for case in cases] == [False, True]
+
+
 def test_cases_come_in_the_order_of_their_latest_letter() -> None:
     first, second = a_frame("gate"), a_frame("yard")
     cases = cases_of(a_letter(0, first), a_letter(1, second, origin=8), a_letter(2, first, stage="depth"))

@@ -14,7 +14,7 @@ import pytest
 
 from framefuse.broker import LOCK
 from framefuse.broker.jars import Lock
-from framefuse.doctor import broker, clock, disk, examination, java, settings, stages, topics
+from framefuse.doctor import broker, clock, disk, examination, java, letters, settings, stages, topics
 from framefuse.doctor.findings import Check, Finding, Scene, Status, ok
 from framefuse.errors import Stop
 from framefuse.installing import install
@@ -348,6 +348,11 @@ def test_a_group_behind_the_end_of_its_log_and_a_group_with_strangers_are_proble
     assert not stages.group(a_stage(), "t.detection")
 
 
+def test_letters_that_are_open_are_a_warning() -> None:
+    assert letters.judge(0).status is Status.OK
+    assert (letters.judge(3).status, letters.judge(3).mend) == (Status.WARNING, "framefuse dead-letters list")
+
+
 # Clocks and disk
 
 
@@ -437,6 +442,7 @@ def test_a_check_that_hangs_fails_or_has_a_bug_does_not_end_the_others(
         ("broker", "problem"),
         ("topics", "not asked"),
         ("workers", "not asked"),
+        ("dead letters", "not asked"),
         ("clocks", "not asked"),
         ("last", "ok"),
     ]
