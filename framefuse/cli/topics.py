@@ -152,8 +152,9 @@ def mend(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Bring back what `topics create` gives: limits, retention, timestamps; and groups that lost their log.
+    """Mend what `doctor` tells of topics: limits, retention, timestamps; and groups that lost their log.
 
+    Never shortens a retention or lowers a limit that you set: what is longer or larger than by default stays.
     A group stands behind the end of its log when its topic was made anew: it is deleted, and begins at the
     start. Stop its workers before. Says each change.
 

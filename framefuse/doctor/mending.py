@@ -1,12 +1,13 @@
-"""What `framefuse topics mend` changes: settings that differ from ours, groups whose topics are gone."""
+"""What `framefuse topics mend` changes: settings that do not fit, groups whose topics are gone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from framefuse.doctor.fitting import fits
 from framefuse.errors import Stop
 from framefuse.kafka import Admin, TopicState, group_of
 from framefuse.results.standing import Look
-from framefuse.settings import KafkaSettings
+from framefuse.settings import KafkaSettings, flags_of
 from schemas.topics import ALL
 
 
@@ -21,13 +22,13 @@ class Change:
 
 
 def changes(states: Sequence[TopicState], prefix: str) -> list[Change]:
-    """Every setting of ours that is another on the broker."""
+    """Every setting of ours that does not fit on the broker: those that `doctor` tells, and no other."""
     wanted = {topic.name(prefix): topic.config for topic in ALL}
     return [
         Change(state.name, name, state.config[name], value)
         for state in states
         for name, value in wanted[state.name].items()
-        if state.config.get(name, value) != value
+        if not fits(name, state.config.get(name, value), value)
     ]
 
 
@@ -50,7 +51,8 @@ def lost_groups(kafka: KafkaSettings) -> list[str]:
         sight.close()
     for one in lost:
         if one.workers:
-            raise Stop(f"{one.stage} has {one.workers} workers: end them, then 'framefuse topics mend'")
+            then = f"'framefuse topics mend{flags_of(kafka)}'"
+            raise Stop(f"{one.stage} has {one.workers} workers: end them, then {then}")
     return [group_of(kafka, one.stage) for one in lost]
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framefuse.doctor.findings import Check, Finding, Scene, ok, problem, warning
+from framefuse.doctor.fitting import fits
 from framefuse.kafka import Admin, TopicState
 from schemas.topics import ALL, FRAMES, Topic
 
 _SHORTEST_MS = 600_000
 _CREATE, _MEND = "framefuse topics create", "framefuse topics mend"
-_COMPACT = "compact"
 
 There = Sequence[tuple[Topic[Any], TopicState]]
 """The topics of a pipeline that are on the broker: as they should be, and as they are."""
@@ -59,11 +59,9 @@ def partitions(there: There) -> Finding:
 
 def limits(there: There) -> Finding:
     """Whether the largest record of each fits."""
-    key = "max.message.bytes"
     small = [
-        f"{topic.suffix} takes {_mib(state.config[key])}, its records need {_mib(topic.config[key])}"
-        for topic, state in there
-        if int(state.config[key]) < int(topic.config[key])
+        f"{topic.suffix} takes {_mib(found)}, its records need {_mib(wanted)}"
+        for topic, found, wanted in unfit(there, "max.message.bytes")
     ]
     if small:
         return problem("limits", "; ".join(small), _MEND)
@@ -72,35 +70,56 @@ def limits(there: There) -> Finding:
 
 def retention(there: There) -> Finding:
     """Whether records stay until every stage has read them, and are removed after."""
-    wrong, short = [], []
-    for topic, state in there:
-        wanted, policy = topic.config["cleanup.policy"], state.config["cleanup.policy"]
-        if policy != wanted:
-            wrong.append(f"{topic.suffix} has cleanup.policy={policy}, expected {wanted}")
-            continue
-        kept_ms = int(state.config["retention.ms"])
-        if wanted == _COMPACT or kept_ms < 0:
-            continue
-        if kept_ms < _SHORTEST_MS:
-            wrong.append(f"{topic.suffix} keeps {_minutes(kept_ms)}, less than workers may be away")
-        elif kept_ms < int(topic.config["retention.ms"]):
-            short.append(f"{topic.suffix} keeps {_minutes(kept_ms)}")
+    wrong = [
+        f"{topic.suffix} has cleanup.policy={found}, expected {wanted}"
+        for topic, found, wanted in unfit(there, "cleanup.policy")
+    ]
+    short = []
+    for topic, found, _ in unfit(there, "retention.ms"):
+        if int(found) < _SHORTEST_MS:
+            wrong.append(f"{topic.suffix} keeps {_minutes(int(found))}, less than workers may be away")
+        else:
+            short.append(f"{topic.suffix} keeps {_minutes(int(found))}")
+    short += [
+        f"{topic.suffix} keeps {_mib(found)} a partition"
+        for topic, found, _ in unfit(there, "retention.bytes")
+    ]
+    late = [
+        f"{topic.suffix} has {name}={found}, by default {wanted}"
+        for name in ("segment.ms", "segment.bytes", "min.cleanable.dirty.ratio")
+        for topic, found, wanted in unfit(there, name)
+    ]
     if wrong:
         return problem("retention", "; ".join(wrong), _MEND)
     if short:
         text = f"shorter than by default: {', '.join(short)}; what stages do not read in time is lost"
+        return warning("retention", text, _MEND)
+    if late:
+        text = f"compacted late: {', '.join(late)}; workers read more when they start"
         return warning("retention", text, _MEND)
     kept = {topic.suffix: int(state.config["retention.ms"]) for topic, state in there}
     return ok("retention", f"frames {_minutes(kept.get(FRAMES.suffix, -1))}, results at least as by default")
 
 
 def timestamps(there: There) -> Finding:
-    """Whether the broker's clock dates frames: the age of a frame is counted from it."""
+    """Whether the broker's clock dates what we count ages from: frames, and what is said of streams."""
     key = "message.timestamp.type"
-    found = {topic.suffix: state.config[key] for topic, state in there}.get(FRAMES.suffix, "")
-    if found and found != FRAMES.config[key]:
-        return problem("timestamps", f"frames has {key}={found}, expected {FRAMES.config[key]}", _MEND)
+    wrong = [
+        f"{topic.suffix} has {key}={found}, expected {wanted}" for topic, found, wanted in unfit(there, key)
+    ]
+    if wrong:
+        return problem("timestamps", "; ".join(wrong), _MEND)
     return ok("timestamps", "the broker's clock dates every frame")
+
+
+def unfit(there: There, name: str) -> list[tuple[Topic[Any], str, str]]:
+    """Topics whose setting `name` does not fit: the topic, what was found, what we make it with."""
+    return [
+        (topic, state.config[name], topic.config[name])
+        for topic, state in there
+        if name in topic.config and name in state.config
+        if not fits(name, state.config[name], topic.config[name])
+    ]
 
 
 def _mib(size: str) -> str:

@@ -95,8 +95,8 @@ def test_settings_of_topics_are_all_brought_back_by_one_command(scene: Scene) ->
     configure(
         scene,
         {
-            "frames": {dates: "CreateTime", limit: "1048588"},
-            "fused": {kept: "60000"},
+            "frames": {dates: "CreateTime", limit: "1048588", kept: "604800000"},
+            "fused": {kept: "60000", limit: str(9 << 20)},
             "streams": {"cleanup.policy": "delete"},
             "schemas": {dates: "CreateTime"},
         },
@@ -105,12 +105,18 @@ def test_settings_of_topics_are_all_brought_back_by_one_command(scene: Scene) ->
     found = unwell(scene, topics, clock)
     assert found.keys() == {"timestamps", "limits", "retention", "clocks"}
     assert found["retention"].found == (
-        "fused keeps 1 min, less than workers may be away; "
-        "streams has cleanup.policy=delete, expected compact"
+        "streams has cleanup.policy=delete, expected compact; "
+        "fused keeps 1 min, less than workers may be away"
     )
     assert {one.mend for one in found.values()} == {"framefuse topics mend"}
+    type_in("framefuse topics mend --dry-run --json")
+    assert unwell(scene, topics, clock).keys() == found.keys()
     type_in("framefuse topics mend")
     assert unwell(scene) == {}
+    names = [f"{scene.kafka.prefix}.{suffix}" for suffix in ("frames", "fused")]
+    frames_log, fused_log = (one.config for one in Admin(scene.kafka).topic_states(names))
+    assert (frames_log[kept], frames_log["retention.bytes"]) == ("604800000", str(2 << 30))
+    assert (fused_log[kept], fused_log[limit]) == ("86400000", str(9 << 20))
 
 
 def test_a_group_that_lost_its_log_begins_anew(scene: Scene, logs: Logs) -> None:

@@ -14,7 +14,18 @@ import pytest
 
 from framefuse.broker import LOCK
 from framefuse.broker.jars import Lock
-from framefuse.doctor import broker, clock, disk, examination, java, letters, settings, stages, topics
+from framefuse.doctor import (
+    broker,
+    clock,
+    disk,
+    examination,
+    java,
+    letters,
+    mending,
+    settings,
+    stages,
+    topics,
+)
 from framefuse.doctor.findings import Check, Finding, Scene, Status, ok
 from framefuse.errors import Stop
 from framefuse.installing import install
@@ -267,7 +278,10 @@ def test_topics_as_they_are_created_are_well() -> None:
         ("fused", "retention.ms", "60000", "retention", "problem"),
         ("fused", "retention.ms", "3600000", "retention", "warning"),
         ("streams", "cleanup.policy", "delete", "retention", "problem"),
+        ("frames", "retention.bytes", "1048576", "retention", "warning"),
+        ("statistics", "segment.ms", "604800000", "retention", "warning"),
         ("frames", "message.timestamp.type", "CreateTime", "timestamps", "problem"),
+        ("streams", "message.timestamp.type", "CreateTime", "timestamps", "problem"),
     ],
 )
 def test_a_setting_of_a_topic_that_does_not_fit_is_mended_by_one_command(
@@ -281,6 +295,28 @@ def test_a_setting_of_a_topic_that_does_not_fit_is_mended_by_one_command(
     assert lines(unwell) == [(subject, status)]
     assert unwell[0].mend == "framefuse topics mend"
     assert suffix in unwell[0].found
+    changed = mending.changes([state for _, state in found.there], "t")
+    assert [(one.topic, one.name, one.found) for one in changed] == [(f"t.{suffix}", setting, value)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "setting", "value"),
+    [
+        ("frames", "retention.ms", "604800000"),
+        ("fused", "retention.ms", "-1"),
+        ("frames", "retention.bytes", "-1"),
+        ("fused", "max.message.bytes", "16777216"),
+        ("statistics", "segment.ms", "60000"),
+    ],
+)
+def test_a_longer_retention_or_a_larger_limit_is_well_and_is_left(
+    suffix: str, setting: str, value: str
+) -> None:
+    found = Topics.well()
+    found.config[suffix][setting] = value
+
+    assert {one.status for one in judged(found.there)} == {Status.OK}
+    assert mending.changes([state for _, state in found.there], "t") == []
 
 
 def test_partition_counts_that_differ_are_all_told() -> None:
