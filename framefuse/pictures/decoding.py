@@ -16,6 +16,7 @@ from framefuse.errors import UnreadableImage
 from framefuse.pictures.headers import Header, read_header
 from framefuse.types import Image
 from schemas.records import DepthKind, DepthMap, DepthStats, Encoding, Frame, MapEncoding
+from schemas.topics import IMAGE_LIMIT_BYTES
 
 PIXEL_LIMIT = 50_000_000
 """A picture of more pixels is refused from its header."""
@@ -98,8 +99,13 @@ def decode_frame(
     """Verify and decode the picture of a frame; arguments as in `decode`.
 
     Raises:
-        UnreadableImage: its sha256, encoding or size is not what the record says, or it does not decode.
+        UnreadableImage: its sha256, encoding or size is not what the record says, it has more than 4 MiB,
+            or it does not decode.
     """
+    if len(frame.image) > IMAGE_LIMIT_BYTES:
+        raise UnreadableImage(
+            f"the picture has {len(frame.image)} bytes, a frame takes {IMAGE_LIMIT_BYTES}: send it smaller"
+        )
     verify(frame.image, frame.sha256)
     return decode(
         frame.image,

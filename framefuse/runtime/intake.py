@@ -90,7 +90,8 @@ def check_ids(head: Head) -> None:
     """Let only ids pass that can stand in a file name, a metric and on a terminal, whoever wrote them.
 
     Raises:
-        NotARecord: a stream id, run id or frame id that is none.
+        NotARecord: a stream id, run id or frame id that is none; a frame with a negative sequence, attempt
+            or budget.
     """
     ours = isinstance(head, Derived) and head.stream_id == UNREADABLE
     if not (ours or valid_stream_id(head.stream_id)):
@@ -99,6 +100,11 @@ def check_ids(head: Head) -> None:
         raise NotARecord(f"run id {head.run_id[:80]!r}: expected a UUID")
     if FRAME_ID.fullmatch(head.frame_id) is None:
         raise NotARecord(f"frame id {head.frame_id[:80]!r}: expected a UUID")
+    if isinstance(head, Frame) and min(head.sequence, head.attempt, head.freshness_ms or 0) < 0:
+        raise NotARecord(
+            f"sequence {head.sequence}, attempt {head.attempt}, freshness {head.freshness_ms}: "
+            "expected 0 or more"
+        )
 
 
 def refuse_if_expired(taken: Taken[T], now: datetime) -> Taken[T]:

@@ -1,5 +1,6 @@
 """A line for each case at the end of the run: what was acknowledged and what became of it."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,8 +37,9 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         rows = fused_rows(topics.bootstrap, topics.prefix, at_least=len(acknowledged), patience_s=patience_s)
         kept = None
         if store:
-            pipeline.stop()  # what waits for its file to fill is written now
             results = store if isinstance(store, Path) else pipeline.folder / "results"
+            wait_until_stored(results, len(acknowledged), patience_s)
+            pipeline.stop()
             kept = judge(case, acknowledged, stored_rows(results))
         verdict = judge(case, acknowledged, rows, kept)
         _VERDICTS.append(f"{verdict}{f'; {note}' if note else ''}")
@@ -45,6 +47,13 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         return verdict
 
     return conclude
+
+
+def wait_until_stored(results: Path, count: int, patience_s: float) -> None:
+    """Until so many rows are there; what is missing then, the verdict tells."""
+    give_up_s = time.monotonic() + patience_s
+    while len(stored_rows(results)) < count and time.monotonic() < give_up_s:
+        time.sleep(1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

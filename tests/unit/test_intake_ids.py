@@ -40,6 +40,13 @@ def test_a_frame_with_an_id_that_is_none_is_a_dead_letter(field: str, value: str
     assert taken(replace(a_frame(), **{field: value})).record is None  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("field", ["sequence", "attempt", "freshness_ms"])
+def test_a_frame_with_a_negative_number_is_a_dead_letter(field: str) -> None:
+    found = taken(replace(a_frame(live=True), **{field: -1}))  # type: ignore[arg-type]
+    assert found.refusal is not None
+    assert isinstance(found.refusal.error, UndecodableRecord)
+
+
 def test_a_frame_with_good_ids_passes() -> None:
     assert taken(a_frame("gate.1_b-C")).refusal is None
 

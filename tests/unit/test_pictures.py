@@ -10,6 +10,7 @@ from framefuse.errors import UnreadableImage
 from framefuse.pictures.decoding import decode, decode_frame, measure, verify
 from framefuse.types import Image
 from schemas.records import Encoding
+from schemas.topics import IMAGE_LIMIT_BYTES
 from tests.unit.builders import a_frame
 
 SUFFIX = {Encoding.JPEG: ".jpg", Encoding.PNG: ".png", Encoding.WEBP: ".webp"}
@@ -179,6 +180,14 @@ def test_a_frame_is_decoded_as_its_record_says() -> None:
     assert decode_frame(a_frame(image=image, width=96, height=64)).shape == (64, 96, 3)
     with pytest.raises(UnreadableImage, match="its record says 640×480"):
         decode_frame(a_frame(image=image))
+
+
+def test_a_picture_above_the_limit_is_refused_whoever_published_it() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (1200, 1300, 3), np.uint8)
+    image = cv2.imencode(".png", noise)[1].tobytes()
+    assert len(image) > IMAGE_LIMIT_BYTES
+    with pytest.raises(UnreadableImage, match="a frame takes 4194304"):
+        decode_frame(a_frame(image=image, width=1300, height=1200))
 
 
 @pytest.mark.parametrize(
