@@ -74,8 +74,9 @@ def follow(
             publication.wait(_LAST_WORDS_S)
         screen.show(publication)
         progress = publication.progress()
+        decided = reader is not None and reader.awaited.done(publication.ends)
     outcomes = reader.awaited.outcomes if reader else None
-    _sum_up(progress, outcomes, as_json=as_json)
+    _sum_up(progress, outcomes, decided=decided, as_json=as_json)
     return EXIT_INTERRUPTED if interrupted else exit_status(progress, outcomes)
 
 
@@ -106,11 +107,11 @@ def _await(publication: Publication, reader: OutcomeReader, screen: Screen) -> N
         screen.show(publication, reader.awaited.outcomes)
 
 
-def _sum_up(progress: Sequence[Progress], outcomes: Outcomes | None, *, as_json: bool) -> None:
+def _sum_up(progress: Sequence[Progress], outcomes: Outcomes | None, *, decided: bool, as_json: bool) -> None:
     console = Console(highlight=False)
     console.soft_wrap = not console.is_terminal
     for stream in progress:
-        found = None if outcomes is None else _outcomes_of(stream, outcomes)
+        found = None if outcomes is None else outcomes_of(stream, outcomes, decided=decided)
         if as_json:
             print(json.dumps(_as_json(stream, found)))
         else:
@@ -150,12 +151,18 @@ def _as_json(stream: Progress, outcomes: Mapping[str, int] | None) -> dict[str, 
     return found if outcomes is None else found | {"outcomes": dict(outcomes)}
 
 
-def _outcomes_of(stream: Progress, outcomes: Outcomes) -> dict[str, int]:
-    """Frames of the stream by outcome, in lower case; those without one are lost or still in flight."""
+def outcomes_of(stream: Progress, outcomes: Outcomes, *, decided: bool) -> dict[str, int]:
+    """Frames of the stream by outcome, in lower case.
+
+    Args:
+        stream: of which they are.
+        outcomes: by run, as far as they were read.
+        decided: whether every frame has one: those of no run are lost then, and in flight until then.
+    """
     counted = outcomes.get(stream.run_id, Counter())
     found = {outcome.value.lower(): counted[outcome] for outcome in Outcome if counted[outcome]}
     missing = stream.sums.published - counted.total()
-    return found | {"lost or in flight": missing} if missing > 0 else found
+    return found | {"lost" if decided else "in flight": missing} if missing > 0 else found
 
 
 def _unprocessed(stream: Progress, outcomes: Outcomes) -> bool:

@@ -325,7 +325,19 @@ def test_ctrl_c_delivers_what_was_sent_and_prints_the_sums(kafka: KafkaSettings,
     where = ["--bootstrap", str(kafka.bootstrap), "--prefix", kafka.prefix]
     main = "import typer; from framefuse.cli.publish import publish; typer.run(publish)"
     process = subprocess.Popen(
-        [sys.executable, "-c", main, str(folder), "--loop", "--realtime", "--fps", "20", "--json", *where],
+        [
+            sys.executable,
+            "-c",
+            main,
+            str(folder),
+            "--loop",
+            "--realtime",
+            "--fps",
+            "20",
+            "--wait",
+            "--json",
+            *where,
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -338,6 +350,7 @@ def test_ctrl_c_delivers_what_was_sent_and_prints_the_sums(kafka: KafkaSettings,
     assert process.returncode == 130
     sums = json.loads(out)
     assert sums["not_acknowledged"] == 0
+    assert sums["outcomes"] == {"in flight": sums["published"]}  # nothing is known to be lost
     assert len(frames_of(kafka, sums["published"])["gate"]) == sums["published"] >= 5
 
 

@@ -1,12 +1,15 @@
 """What the screen of `publish` says of each stream, and when a broker is taken for away."""
 
+from collections import Counter
+
 from rich.console import Console
 
 from framefuse.cli.publish_screen import RecentRate, in_a_line, table
+from framefuse.cli.publish_view import outcomes_of
 from framefuse.publishing.answers import Answers
 from framefuse.publishing.decisions import Sums
 from framefuse.publishing.publication import Progress
-from schemas.records import State
+from schemas.records import Outcome, State
 
 
 def a_progress(stream_id: str = "gate", **more: object) -> Progress:
@@ -74,3 +77,9 @@ def test_an_answer_may_come_before_it_is_said_that_something_was_handed_over() -
     answers.returned(10.0, from_broker=True)
     answers.handed(10.1)
     assert answers.trouble(100.0) is None
+
+
+def test_a_frame_without_an_outcome_is_lost_only_once_all_later_ones_have_theirs() -> None:
+    seen = {"gate": Counter({Outcome.FUSED: 9})}
+    assert outcomes_of(a_progress(), seen, decided=False) == {"fused": 9, "in flight": 3}
+    assert outcomes_of(a_progress(), seen, decided=True) == {"fused": 9, "lost": 3}
