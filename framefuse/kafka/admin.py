@@ -21,12 +21,20 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from framefuse.errors import AccessDenied, BrokerUnavailable, PartitionCountMismatch, Retry, Stop
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config, resolve_security
 from framefuse.kafka.group_offsets import GroupOffsets
-from framefuse.kafka.refusals import denied, is_unknown, lacks_right, nobody_listens, not_believed, said
+from framefuse.kafka.refusals import (
+    denied,
+    is_refused,
+    is_unknown,
+    lacks_right,
+    nobody_listens,
+    not_believed,
+    said,
+)
 from framefuse.settings import KafkaSettings, flags_of
 from schemas.topics import ALL, Topic
 
 GROUP_TIMEOUT_S = 3.0
-_TRIES_S = (1.0, 2.0, REQUEST_TIMEOUT_S - 3.0)
+_TRIES_S = (1.5, 1.5, REQUEST_TIMEOUT_S - 3.0)
 """Short at first: a wrong password is known at once, but told only between two tries."""
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -60,6 +68,7 @@ class Admin:
         self._settings = settings
         self._bootstrap = client_config(settings, "framefuse-admin")["bootstrap.servers"]
         self._trouble: ck.KafkaError | None = None
+        self._all_down = False
         self._create = f"framefuse topics create{flags_of(settings)}"
         config = client_config(settings, "framefuse-admin") | {"error_cb": self._heard}
         del config["message.max.bytes"]
@@ -80,6 +89,8 @@ class Admin:
             self._client.poll(0)
             if self._trouble is not None and is_unknown(self._trouble):
                 raise not_believed(self._settings, self._trouble, self._bootstrap)
+            if self._all_down and self._trouble is not None and is_refused(self._trouble):
+                break  # nobody listens anywhere: waiting for an answer tells no more
         raise self._unavailable(failed)
 
     def partition_count(self, topic: str) -> int:
@@ -265,6 +276,7 @@ class Admin:
     def _heard(self, error: ck.KafkaError) -> None:
         """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""
         if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
+            self._all_down = True
             return  # and why was said before
         if self._trouble is None or not is_unknown(self._trouble):
             self._trouble = error

@@ -80,6 +80,11 @@ def not_believed(settings: KafkaSettings, error: Any, bootstrap: str) -> AccessD
     )
 
 
+def is_refused(error: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether the host is there and says that nobody listens."""
+    return nobody_listens(error) and "Connection refused" in str(error.str())
+
+
 def nobody_listens(error: Any) -> bool:  # noqa: ANN401 - as above
     """Whether there was no connection at all, so that how we speak is no matter."""
     return str(error.str()).endswith("in state CONNECT)")

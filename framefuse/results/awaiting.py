@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from framefuse.kafka import Reader
+from framefuse.kafka import Admin, Reader
 from framefuse.settings import KafkaSettings
 from schemas.codec import SchemaBook, decode
 from schemas.records import Fused, Outcome
@@ -42,9 +42,10 @@ class OutcomeReader:
         """Connect.
 
         Raises:
-            Retry: the broker did not answer.
+            BrokerUnavailable, Retry: the broker did not answer.
             Stop: there is no such topic.
         """
+        Admin(settings).partition_count(FUSED.name(settings.prefix))
         self.awaited = Awaited()
         self._book = SchemaBook()
         self._reader = Reader(settings, prefetch=_PREFETCH_RECORDS, client_id="framefuse-wait")

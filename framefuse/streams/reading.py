@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from framefuse.errors import Stop
-from framefuse.kafka import Message, Reader
+from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.publishing.publication import END_OF_SOURCE
 from framefuse.results.stream_statistics import statistics_of_streams
@@ -51,9 +51,10 @@ def rows(settings: KafkaSettings, *, every: bool = False) -> list[Row]:
         every: also those that nobody declares any more and that have ended.
 
     Raises:
-        Retry: the broker did not answer.
+        BrokerUnavailable, Retry: the broker did not answer.
         Stop: there are no topics.
     """
+    Admin(settings).partition_count(STREAM_STATES.name(settings.prefix))
     book = SchemaTopic(settings, announce=False).book
     declared = {stream_id: found.stream for stream_id, found in declared_streams(settings, book).items()}
     told = {one.stream_id: one for one in _statistics(settings)}

@@ -20,7 +20,7 @@ from framefuse import broker as embedded
 from framefuse.broker import lifecycle
 from framefuse.broker.home import BrokerHome, RunningBroker
 from framefuse.errors import BrokerUnavailable, Stop
-from framefuse.kafka import resolve_bootstrap
+from framefuse.kafka import Admin, admin, resolve_bootstrap
 from framefuse.settings import KafkaSettings
 
 pytestmark = pytest.mark.broker
@@ -101,6 +101,13 @@ def test_a_broker_that_answers_without_being_known_is_told_of(
     monkeypatch.setattr(lifecycle, "USUAL_PORT", int(broker.bootstrap.rpartition(":")[2]))
     with pytest.raises(BrokerUnavailable, match=f"a Kafka answers at {broker.bootstrap}: take it with"):
         resolve_bootstrap(KafkaSettings())
+
+
+def test_where_nobody_listens_there_is_no_waiting_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_TRIES_S", (1.5, 1e6))
+    nobody = KafkaSettings(bootstrap=f"127.0.0.1:{a_free_port()},127.0.0.1:{a_free_port()}")
+    with pytest.raises(BrokerUnavailable, match="Connection refused"):
+        Admin(nobody).partition_counts()
 
 
 def test_a_killed_broker_comes_back_soon_on_the_same_port_with_what_it_held(data_dir: Path) -> None:
