@@ -31,7 +31,7 @@ def look(scene: Scene) -> Sequence[Finding]:
         return [not_asked(_SUBJECT, f"no topic {topic}")]
     if states[0].config["message.timestamp.type"] != "LogAppendTime":
         text = f"{topic} is not dated by the broker, so its clock cannot be read"
-        return [warning(_SUBJECT, text, "framefuse topics mend")]
+        return [warning(_SUBJECT, text, f"framefuse topics mend{scene.flags}")]
     measured = measure(scene.kafka, topic)
     if measured is None:
         return [not_asked(_SUBJECT, f"{topic} took no record within {_FLUSH_S:g} s")]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from framefuse.settings import KafkaSettings
+from framefuse.settings import KafkaSettings, flags_of
 
 
 class Status(StrEnum):
@@ -37,6 +37,11 @@ class Scene:
     kafka: KafkaSettings
     bootstrap: str | None
     """The broker's address; None where none is set and none runs here."""
+
+    @property
+    def flags(self) -> str:
+        """What a command that mends must be told to come to the same topics, each after a space."""
+        return flags_of(self.kafka)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,20 @@ def look(scene: Scene) -> Sequence[Finding]:
     with topic as letters:
         kept = letters.kept()
         if kept > _MOST_READ:
-            return [warning(_SUBJECT, f"about {kept:,} are kept, too many to look at each here", _LIST)]
-        return [judge(sum(case.open for case in letters.cases()))]
+            return [
+                warning(
+                    _SUBJECT, f"about {kept:,} are kept, too many to look at each here", _LIST + scene.flags
+                )
+            ]
+        return [judge(sum(case.open for case in letters.cases()), scene.flags)]
 
 
-def judge(cases: int) -> Finding:
+def judge(cases: int, flags: str = "") -> Finding:
     """Whether any is open."""
     if not cases:
         return ok(_SUBJECT, "none is open")
     text = "1 is open: its frame was" if cases == 1 else f"{cases:,} are open: their frames were"
-    return warning(_SUBJECT, f"{text} given up on", _LIST)
+    return warning(_SUBJECT, f"{text} given up on", _LIST + flags)
 
 
 CHECK = Check(_SUBJECT, look, needs_broker=True, timeout_s=20.0)

@@ -35,9 +35,9 @@ def look(scene: Scene) -> Sequence[Finding]:
     in_flight = watch.ledger(standing.frames).in_flight
     waiting = {one.stage: waiting_for(one, watch.behind(one, in_flight), in_flight) for one in stages}
     names = {one.stage: group_of(scene.kafka, one.stage) for one in stages}
-    strange = [found for one in stages for found in group(one, names[one.stage])]
+    strange = [found for one in stages for found in group(one, names[one.stage], scene.flags)]
     well = ok(_GROUPS, f"{', '.join(names.values())}: each stands within its log")
-    return [*(strange or [well]), *workers(stages, partitions, waiting, still)]
+    return [*(strange or [well]), *workers(stages, partitions, waiting, still, scene.flags)]
 
 
 def _standing_still(scene: Scene, sight: Look, stages: Sequence[StageLag]) -> frozenset[str]:
@@ -64,12 +64,12 @@ def _has_old_records(reader: Reader, stage: StageLag) -> bool:
     )
 
 
-def group(lag: StageLag, name: str) -> list[Finding]:
+def group(lag: StageLag, name: str, flags: str = "") -> list[Finding]:
     """What is wrong with one group."""
     found = []
     if lag.beyond_the_end:
         text = f"{name} stands behind the end of its log: a topic was made anew since"
-        found.append(problem(_GROUPS, text, "framefuse topics mend"))
+        found.append(problem(_GROUPS, text, f"framefuse topics mend{flags}"))
     if lag.strangers:
         text = f"{name} has members that read something else: {', '.join(lag.strangers[:3])}"
         found.append(problem(_GROUPS, text, "FRAMEFUSE_PREFIX=another, or end those programs"))
@@ -88,6 +88,7 @@ def workers(
     partitions: int,
     waiting: Mapping[str, int],
     still: Collection[str] = (),
+    flags: str = "",
 ) -> list[Finding]:
     """Who is missing, who is too many, and who does not move.
 
@@ -96,12 +97,13 @@ def workers(
         partitions: of each topic.
         waiting: by stage, the frames that wait for it.
         still: stages that have not moved for long, with something to do.
+        flags: that lead a command to these topics.
     """
     looked = [
         (
-            _too_many(stage, partitions),
-            _missing(stage, waiting[stage.stage]),
-            _stuck(stage, waiting[stage.stage]) if stage.stage in still else None,
+            _too_many(stage, partitions, flags),
+            _missing(stage, waiting[stage.stage], flags),
+            _stuck(stage, waiting[stage.stage], flags) if stage.stage in still else None,
         )
         for stage in stages
     ]
@@ -112,25 +114,25 @@ def workers(
     return [ok(_WORKERS, ", ".join(present) or "none, and nothing waits for any")]
 
 
-def _too_many(stage: StageLag, partitions: int) -> Finding | None:
+def _too_many(stage: StageLag, partitions: int, flags: str) -> Finding | None:
     if stage.workers <= partitions:
         return None
     text = f"{stage.stage} has {stage.workers} workers for {partitions} partitions: the rest idle"
-    return warning(_WORKERS, text, f"framefuse topics grow --partitions {stage.workers}")
+    return warning(_WORKERS, text, f"framefuse topics grow --partitions {stage.workers}{flags}")
 
 
-def _missing(stage: StageLag, waiting: int) -> Finding | None:
+def _missing(stage: StageLag, waiting: int, flags: str) -> Finding | None:
     if stage.workers or not waiting:
         return None
     text = f"{stage.stage} has none, and {_counted(stage, waiting)} for it"
-    run = f"framefuse run {stage.stage}"
+    run = f"framefuse run {stage.stage}{flags}"
     return problem(_WORKERS, text, run) if stage.before_outcome else warning(_WORKERS, text, run)
 
 
-def _stuck(stage: StageLag, waiting: int) -> Finding:
+def _stuck(stage: StageLag, waiting: int, flags: str) -> Finding:
     """The worker alone knows why: its log says, and its /readyz."""
     text = f"{stage.stage} has {stage.workers} and does not move, {_counted(stage, waiting)} for it"
-    return problem(_WORKERS, text, f"what the log and /readyz of 'framefuse run {stage.stage}' say")
+    return problem(_WORKERS, text, f"what the log and /readyz of 'framefuse run {stage.stage}{flags}' say")
 
 
 def _counted(stage: StageLag, waiting: int) -> str:

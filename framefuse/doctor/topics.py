@@ -17,16 +17,15 @@ There = Sequence[tuple[Topic[Any], TopicState]]
 
 def look(scene: Scene) -> Sequence[Finding]:
     """Ask, then judge."""
-    prefix, admin = scene.kafka.prefix, Admin(scene.kafka)
+    prefix, admin, flags = scene.kafka.prefix, Admin(scene.kafka), scene.flags
     counts = admin.partition_counts()
     names = {topic.name(prefix): topic for topic in ALL}
     states = {state.name: state for state in admin.topic_states([*names])}
     there = [(topic, states[name]) for name, topic in names.items() if name in states]
     missing = [name for name in names if name not in states]
     return [
-        present(missing, prefix, other_prefixes(counts, prefix)),
-        *([partitions(there)] if there else []),
-        *([limits(there), retention(there), timestamps(there)] if there else []),
+        present(missing, prefix, other_prefixes(counts, prefix), flags),
+        *([judge(there, flags) for judge in (partitions, limits, retention, timestamps)] if there else []),
     ]
 
 
@@ -36,39 +35,40 @@ def other_prefixes(counts: Mapping[str, int], prefix: str) -> list[str]:
     return sorted(one for one in found if one != prefix)
 
 
-def present(missing: Sequence[str], prefix: str, others: Sequence[str]) -> Finding:
+def present(missing: Sequence[str], prefix: str, others: Sequence[str], flags: str = "") -> Finding:
     """Whether all are there."""
     if not missing:
         return ok("topics", f"all {len(ALL)} of {prefix} are there")
     if len(missing) < len(ALL):
-        return problem("topics", f"missing: {', '.join(missing)}", _CREATE)
+        return problem("topics", f"missing: {', '.join(missing)}", _CREATE + flags)
     if not others:
-        return problem("topics", f"no topic of {prefix}", _CREATE)
+        return problem("topics", f"no topic of {prefix}", _CREATE + flags)
     hint = f"there are pipelines under the prefix {', '.join(others[:3])}"
-    return problem("topics", f"no topic of {prefix}; {hint}", f"{_CREATE} --prefix {prefix}")
+    named = "" if "--prefix " in flags else f" --prefix {prefix}"
+    return problem("topics", f"no topic of {prefix}; {hint}", f"{_CREATE}{flags}{named}")
 
 
-def partitions(there: There) -> Finding:
+def partitions(there: There, flags: str = "") -> Finding:
     """Whether those with one record a frame have the same count."""
     counts = {topic.suffix: state.partitions for topic, state in there if topic.per_frame}
     if len(set(counts.values())) == 1:
         return ok("partition counts", f"{next(iter(counts.values()))} each: {', '.join(counts)}")
     text = "they differ: " + ", ".join(f"{name} {count}" for name, count in counts.items())
-    return problem("partition counts", text, _CREATE)
+    return problem("partition counts", text, _CREATE + flags)
 
 
-def limits(there: There) -> Finding:
+def limits(there: There, flags: str = "") -> Finding:
     """Whether the largest record of each fits."""
     small = [
         f"{topic.suffix} takes {_mib(found)}, its records need {_mib(wanted)}"
         for topic, found, wanted in unfit(there, "max.message.bytes")
     ]
     if small:
-        return problem("limits", "; ".join(small), _MEND)
+        return problem("limits", "; ".join(small), _MEND + flags)
     return ok("limits", "every topic takes its largest record")
 
 
-def retention(there: There) -> Finding:
+def retention(there: There, flags: str = "") -> Finding:
     """Whether records stay until every stage has read them, and are removed after."""
     wrong = [
         f"{topic.suffix} has cleanup.policy={found}, expected {wanted}"
@@ -90,25 +90,25 @@ def retention(there: There) -> Finding:
         for topic, found, wanted in unfit(there, name)
     ]
     if wrong:
-        return problem("retention", "; ".join(wrong), _MEND)
+        return problem("retention", "; ".join(wrong), _MEND + flags)
     if short:
         text = f"shorter than by default: {', '.join(short)}; what stages do not read in time is lost"
-        return warning("retention", text, _MEND)
+        return warning("retention", text, _MEND + flags)
     if late:
         text = f"compacted late: {', '.join(late)}; workers read more when they start"
-        return warning("retention", text, _MEND)
+        return warning("retention", text, _MEND + flags)
     kept = {topic.suffix: int(state.config["retention.ms"]) for topic, state in there}
     return ok("retention", f"frames {_minutes(kept.get(FRAMES.suffix, -1))}, results at least as by default")
 
 
-def timestamps(there: There) -> Finding:
+def timestamps(there: There, flags: str = "") -> Finding:
     """Whether the broker's clock dates what we count ages from: frames, and what is said of streams."""
     key = "message.timestamp.type"
     wrong = [
         f"{topic.suffix} has {key}={found}, expected {wanted}" for topic, found, wanted in unfit(there, key)
     ]
     if wrong:
-        return problem("timestamps", "; ".join(wrong), _MEND)
+        return problem("timestamps", "; ".join(wrong), _MEND + flags)
     return ok("timestamps", "the broker's clock dates every frame")
 
 

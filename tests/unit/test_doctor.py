@@ -340,6 +340,28 @@ def test_a_prefix_without_topics_beside_another_with_them_is_told() -> None:
     assert found.mend == "framefuse topics create --prefix t"
 
 
+def test_every_command_that_mends_is_led_to_the_topics_that_were_looked_at() -> None:
+    found = Topics.well()
+    found.partitions["depth"] = 8
+    for suffix, setting, value in (
+        ("frames", "max.message.bytes", "1048588"),
+        ("fused", "retention.ms", "3600000"),
+        ("frames", "message.timestamp.type", "CreateTime"),
+    ):
+        found.config[suffix][setting] = value
+    flags, names = " --prefix t", [f"t.{one.suffix}" for one in ALL]
+
+    looks = (topics.partitions, topics.limits, topics.retention, topics.timestamps)
+    several = [look(found.there, flags) for look in looks]
+    several += [topics.present(names[:1], "t", [], flags), topics.present(names, "t", ["factory"], flags)]
+    several += stages.workers([a_stage(workers=0)], 4, {"detection": 7}, flags=flags)
+    several += stages.workers([a_stage(workers=6)], 4, {"detection": 0}, flags=flags)
+    several += [*stages.group(a_stage(beyond_the_end=True), "t.detection", flags), letters.judge(1, flags)]
+
+    assert {one.status for one in several} == {Status.PROBLEM, Status.WARNING}
+    assert [one.mend for one in several if one.mend.count("--prefix t") != 1] == []
+
+
 # Stages
 
 
