@@ -56,8 +56,8 @@ def watch(
     """Watch results come in: rates, latency, what was seen how far away, and how each stage keeps up.
 
     A live table in a terminal; one line a result where it is piped, and with --json one object a result,
-    under the names of the Fused record without the bytes of its map. Latency is from the frame's append to
-    its outcome. Ctrl-C ends it, and the film, with exit status 130; --limit ends it with 0.
+    under the names of the Fused record without the bytes of its map: no statistics. Latency is from the
+    frame's append to its outcome. Ctrl-C ends it, and the film, with exit status 130; --limit ends it with 0.
 
     [cyan]framefuse watch[/cyan]
 

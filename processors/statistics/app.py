@@ -171,6 +171,11 @@ class StatisticsApp:
         self._figures.look()
         return self._figures.at_work()
 
+    @property
+    def known_to_group(self) -> bool:
+        """Whether a broker answers for its group; for an app that has been started."""
+        return cast(SteadyConsumer, self.app.consumer).known_to_group
+
     async def move_on(self) -> None:
         """Send on what has been read and save what has been counted, a few times a second, until cancelled.
 

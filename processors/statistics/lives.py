@@ -31,14 +31,10 @@ def work_until_stopped(settings: StatisticsSettings, run: StageRun) -> None:
     Raises:
         Stop: topics are missing, or what Faust needs is.
     """
-    for noisy in (
-        "faust",
-        "mode",
-        "aiokafka",
-        "processors.statistics.table",
-        "processors.statistics.reading",
-    ):
+    for noisy in ("faust", "mode", "processors.statistics.table", "processors.statistics.reading"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # It says twenty times a second that no broker is there; what ends its work it raises.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     up = metrics.UP.labels(STAGE_NAME, run.name)
     while not run.stop.is_set():
         try:
@@ -72,7 +68,7 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
         while not run.stop.is_set() and not app.crashed:
             if starting.done():
                 starting.result()
-                _say_ready(run, ready=statistics.at_work())
+                _say_ready(run, statistics)
             if moving.done():
                 raise Retry(f"{called.group} could not write: {moving.exception()!r}")
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -88,11 +84,16 @@ async def _live(settings: StatisticsSettings, run: StageRun, data_dir: Path) -> 
         raise Retry(f"Faust: {app.crash_reason!r}")
 
 
-def _say_ready(run: StageRun, *, ready: bool) -> None:
-    if ready:
+def _say_ready(run: StageRun, statistics: StatisticsApp) -> None:
+    """Keep `run.ready` as it is, and say so when that changes for want of a broker."""
+    ready, was_ready = statistics.at_work(), run.ready.is_set()
+    if ready and not was_ready:
         run.ready.set()
-    else:
+        log.info("at work")
+    elif was_ready and not ready:
         run.ready.clear()
+        if not statistics.known_to_group:
+            log.warning("no broker answers for the group: is it up? 'framefuse broker status'")
 
 
 def _leave_at_once(*, failed: bool) -> None:
