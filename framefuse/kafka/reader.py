@@ -77,7 +77,7 @@ class Reader:
             return bounds
         except ck.KafkaException as error:
             self._refuse(error.args[0], topic)
-            raise Retry(f"reading the bounds of {topic}: {error.args[0].str()}") from None
+            raise Retry(f"reading the bounds of {topic}: {error.args[0].str()}{_remedy(error)}") from None
 
     def offsets_at(self, topic: str, moment: datetime) -> dict[Partition, int]:
         """First offset of each partition whose record is of `moment` or later; else the end of the log.
@@ -93,7 +93,7 @@ class Reader:
                 [ck.TopicPartition(topic, part.number, at_ms) for part in ends], timeout=REQUEST_TIMEOUT_S
             )
         except ck.KafkaException as error:
-            raise Retry(f"looking for {moment} in {topic}: {error.args[0].str()}") from None
+            raise Retry(f"looking for {moment} in {topic}: {error.args[0].str()}{_remedy(error)}") from None
         return ends | {Partition(topic, part.partition): part.offset for part in found if part.offset >= 0}
 
     def follow(self, topic: str) -> None:
@@ -172,6 +172,12 @@ class Reader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _remedy(error: ck.KafkaException) -> str:
+    """What to do, where the broker is away."""
+    away = (ck.KafkaError._TRANSPORT, ck.KafkaError._TIMED_OUT, ck.KafkaError._ALL_BROKERS_DOWN)
+    return ": is the broker up? 'framefuse broker status'" if error.args[0].code() in away else ""
 
 
 def _available(consumer: ck.Consumer, timeout_s: float, limit: int) -> list[RawMessage]:
