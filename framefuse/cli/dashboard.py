@@ -3,9 +3,11 @@
 Streams, stages, the ledger, the last errors. Only renders: what is known is in `watching.py`, `standing.py`.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
+from textwrap import wrap
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
@@ -21,9 +23,13 @@ from schemas.records import UNREADABLE, Fused, Outcome, State, StreamState
 from schemas.statistics import Statistics
 
 _STREAM_WIDTH = 16
+_LEDGER_HEAD, _HARD_SPACE = "ledger  ", "\N{NO-BREAK SPACE}"
 _LEAST_WIDTH = 20
+_TROUBLE_WIDTH = 28
 _TITLE_LINES, _STAGES_LINES, _LEDGER_LINES, _ERRORS_LINES = 2, 2, 2, 1
 _MOST_ERRORS = 3
+_NARROW = 80
+"""Columns that the height of the ledger is reckoned with; a wider terminal may need a line less."""
 _ENDED_LATELY = timedelta(minutes=5)
 COLOUR = {
     Outcome.FUSED: "green",
@@ -44,18 +50,21 @@ def render(watch: Watch, standing: Standing, now: datetime, *, height: int) -> R
         height: rows of the terminal; streams that do not fit are counted.
     """
     errors = standing.errors[:_MOST_ERRORS]
-    below = _LEDGER_LINES + (_ERRORS_LINES + len(errors) if errors else 0)
+    ledger = watch.ledger(standing.frames)
+    told = _Ledger(ledger.in_words())
+    below = _LEDGER_LINES - 1 + len(told.lines(_NARROW)) + (_ERRORS_LINES + len(errors) if errors else 0)
     below += _STAGES_LINES + len(standing.stages) + (2 if standing.trouble else 0)
     parts: list[RenderableType] = []
     if standing.trouble:
         parts += [Text(standing.trouble, style="bold red"), Text()]
     rows = _rows(watch, standing, now)
     parts.append(_streams(rows, height - _TITLE_LINES - below - 1) if rows else Text("no result yet", "dim"))
-    ledger = watch.ledger(standing.frames)
     if standing.stages:
-        parts += [Text(), _stages(standing.stages, watch, ledger.in_flight, watch.per_second(now))]
+        rate = watch.per_second(now)
+        stages = _stages(standing.stages, watch, ledger.in_flight, rate, away=bool(standing.trouble))
+        parts += [Text(), stages]
     if standing.frames:
-        parts += [Text(), Text.assemble(("ledger  ", "dim"), ledger.in_words())]
+        parts += [Text(), told]
     if errors:
         parts += [Text(), *(_Error(one, now) for one in errors)]
     return Group(*parts)
@@ -101,10 +110,21 @@ class _Row:
         return 1 + len(self._troubles())
 
     @property
+    def coming(self) -> bool:
+        """Whether results come."""
+        here = self._seen is not None and self._seen.quiet(self._now) is None
+        return here or (self._told is not None and not self._told.quiet)
+
+    @property
     def style(self) -> str:
         """Dim when nothing comes."""
-        coming = self._seen is not None and self._seen.quiet(self._now) is None
-        return "" if coming or (self._told is not None and not self._told.quiet) else "dim"
+        return "" if self.coming else "dim"
+
+    @property
+    def place(self) -> tuple[bool, int, str]:
+        """What lives comes first, then what should and does not, then what has ended."""
+        ended = self._state is None or self._state.state is State.ENDED
+        return self.stream_id == UNREADABLE, 0 if self.coming else 1 + ended, self.stream_id
 
     def cells(self) -> tuple[RenderableType, ...]:
         """Of the table."""
@@ -152,10 +172,23 @@ class _Row:
             for name in ("dropped", "rejected"):
                 count = getattr(self._state, name)
                 words += [(f"{count:,} {name}", "yellow")] if count else []
-        lines = [Text(", ").join(Text(*word) for word in words)] if words else []
+        lines = _in_lines([Text(*word) for word in words])
         if self._state is not None and self._state.state is State.RECONNECTING and self._state.ended:
             lines.append(Text(self._state.ended, "yellow", no_wrap=True, overflow="ellipsis"))
         return lines
+
+
+def _in_lines(words: Sequence[Text]) -> list[Text]:
+    """These words with commas between, on as many lines as they need, broken between words only."""
+    lines: list[Text] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) + 2 <= _TROUBLE_WIDTH:
+            lines[-1] = Text(", ").join([lines[-1], word])
+        else:
+            lines.append(word)
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return lines
 
 
 def _rows(watch: Watch, standing: Standing, now: datetime) -> list[_Row]:
@@ -166,11 +199,12 @@ def _rows(watch: Watch, standing: Standing, now: datetime) -> list[_Row]:
         for name, state in standing.states.items()
         if state.state is not State.ENDED or now - state.updated_at < _ENDED_LATELY
     }
-    shown = sorted((name for name in names if watch.shows(name)), key=lambda one: (one == UNREADABLE, one))
-    return [
+    rows = [
         _Row(name, now, watch.streams.get(name), standing.statistics.get(name), standing.states.get(name))
-        for name in shown
+        for name in names
+        if watch.shows(name)
     ]
+    return sorted(rows, key=lambda row: row.place)
 
 
 def _streams(rows: Sequence[_Row], lines: int) -> Table:
@@ -217,7 +251,28 @@ class _Fitting:
         return self._head + (objects_in_words(self._fused, width=room) or why(self._fused) or "no objects")
 
 
-def _stages(stages: Sequence[StageLag], watch: Watch, in_flight: int, outcomes_per_s: float) -> Table:
+class _Ledger:
+    """The ledger, broken between its terms and never within one."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def lines(self, width: int) -> list[str]:
+        """As it fits this many columns."""
+        whole = re.sub(r"(?<=[^+=]) (?=[^+=])", _HARD_SPACE, self._words)
+        return wrap(whole, max(_LEAST_WIDTH, width - len(_LEDGER_HEAD))) or [""]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        first, *rest = self.lines(options.max_width)
+        yield Text.assemble((_LEDGER_HEAD, "dim"), first.replace(_HARD_SPACE, " "))
+        for line in rest:
+            yield Text(" " * len(_LEDGER_HEAD) + line.replace(_HARD_SPACE, " "))
+
+
+def _stages(
+    stages: Sequence[StageLag], watch: Watch, in_flight: int, outcomes_per_s: float, *, away: bool = False
+) -> Table:
+    """A row a stage; dashes where the broker is away, for what was seen last is of then."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("stage", min_width=_STREAM_WIDTH)
     table.add_column("workers", justify="right")
@@ -225,6 +280,9 @@ def _stages(stages: Sequence[StageLag], watch: Watch, in_flight: int, outcomes_p
     table.add_column("per s", justify="right", min_width=6)
     table.add_column("")
     for stage in stages:
+        if away:
+            table.add_row(escape(stage.stage), "–", "–", "–", "", style="dim")
+            continue
         behind = watch.behind(stage, in_flight)
         note, style = _health(stage, behind)
         # Of a stage that merges, offsets say little: it gives the outcomes.

@@ -222,6 +222,30 @@ def test_a_stage_with_workers_that_stands_still_before_something_to_read_does_no
     assert not replace(stuck, patience_s=800).does_not_move
 
 
+def test_a_stream_that_lives_stands_above_those_that_have_ended_and_the_ledger_breaks_between_terms() -> None:
+    watch = Watch()
+    for number in range(30):
+        watch.add(a_result(number, stream=f"a{number}", fused_s=-60), at(-60))
+    outcomes = (Outcome.PARTIAL, Outcome.EXPIRED, Outcome.DEAD_LETTER, Outcome.LOST, Outcome.FUSED)
+    for number in range(30, 60):
+        fused = replace(a_result(number, stream="zoo", fused_s=0.9), outcome=outcomes[number % 5])
+        watch.add(fused, at(0.9))
+
+    lines = shown(watch, Standing({0: (0, 12345)}, STAGES))
+
+    assert lines[1].startswith("zoo ")
+    at_ledger = next(n for n, one in enumerate(lines) if one.startswith("ledger"))
+    assert len(lines) == at_ledger + 2
+    assert lines[at_ledger].rstrip().endswith("+")
+    assert len(lines) <= 22
+
+
+def test_what_stages_did_is_not_shown_while_the_broker_is_away() -> None:
+    lines = shown(a_full_watch(2), Standing({0: (0, 45)}, STAGES, trouble="no broker answers"))
+
+    assert [one.split() for one in lines if one.startswith("join")] == [["join", "–", "–", "–"]]
+
+
 def test_trouble_with_the_broker_is_said() -> None:
     assert "no broker answers" in "\n".join(shown(Watch(), Standing(trouble="no broker answers")))
 
