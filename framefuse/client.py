@@ -6,6 +6,15 @@ print(fused.sequence, [(found.label, found.depth) for found in fused.objects])
 """
 
 from framefuse.aio import AsyncFramePublisher, AsyncResultSubscriber
+from framefuse.errors import (
+    AccessDenied,
+    BadInput,
+    BrokerUnavailable,
+    FramefuseError,
+    Retry,
+    Stop,
+    UnreadableImage,
+)
 from framefuse.pictures.overlay import draw, side_by_side
 from framefuse.publishing.outlet import Outlet, PublisherClosed
 from framefuse.publishing.publisher import FramePublisher
@@ -22,17 +31,24 @@ from framefuse.results.views import (
 )
 
 __all__ = [
+    "AccessDenied",
     "AsyncFramePublisher",
     "AsyncResultSubscriber",
+    "BadInput",
+    "BrokerUnavailable",
     "DepthValues",
     "FramePublisher",
+    "FramefuseError",
     "NotPublished",
     "ObjectArrays",
     "Outlet",
     "PublisherClosed",
     "ResultSubscriber",
+    "Retry",
     "Start",
+    "Stop",
     "Ticket",
+    "UnreadableImage",
     "depth_values",
     "draw",
     "object_arrays",

@@ -23,7 +23,8 @@ from schemas.records import DepthKind, DepthMap, Fused, FusedObject, Model, Outc
 
 _DEMO = "demo-"
 _DEMO_HINT = (
-    "The demo models know synthetic scenes only: for photographs, give --detection-model a detector of yours."
+    "The demo models know drawn scenes only, what they say of a photograph means nothing: "
+    "for those give --detection-model and --depth-model models of yours."
 )
 
 
@@ -63,8 +64,8 @@ def show(inline: Inline, images: Sequence[Path], wanted: Wanted) -> int:
         if wanted.save is not None:
             errors.print(f"wrote {escape(str(_save(wanted.save, image, fused)))}")
         failed += fused.outcome is Outcome.DEAD_LETTER
-        hint = hint or (_by_demo(fused.detection_model) and not fused.objects)
-    if hint and not wanted.as_json:
+        hint = hint or _by_demo(fused.detection_model) or _by_demo(fused.depth_model)
+    if hint:
         errors.print(_DEMO_HINT)
     return failed
 

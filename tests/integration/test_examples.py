@@ -64,6 +64,17 @@ def test_pictures_are_published_drawn_on_and_listed_from_python(results: Logs, t
     assert [picture is not None and picture.max() > 100 for picture in pictures] == [True, True]
 
 
+def test_pictures_go_in_from_asyncio_beside_a_subscriber(results: Logs, tmp_path: Path) -> None:
+    picture, broken = tmp_path / "photo.jpg", tmp_path / "broken.jpg"
+    assert cv2.imwrite(str(picture), np.full((48, 64, 3), 90, np.uint8))
+    broken.write_bytes(b"no picture")
+
+    told = example("asyncio_client.py", "gate", str(broken), str(picture), kafka=results.kafka)
+
+    assert told == [f"published {picture} as {results.frames}-{told[0].rpartition('-')[2]}"]
+    assert [one.stream_id for one in published_frames(results)] == ["gate"]
+
+
 @pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK")
 def test_a_publisher_in_java_writes_what_our_stages_read(results: Logs, tmp_path: Path) -> None:
     paths = [tmp_path / "photo.jpg", tmp_path / "photo.png"]

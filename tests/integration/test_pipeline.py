@@ -187,7 +187,7 @@ def test_a_worker_without_topics_says_which_command_makes_them(pipeline: Pipelin
     ended = pipeline.run("run", "join", "--prefix", "nobody")
 
     assert ended.returncode == 2
-    assert "framefuse topics create" in ended.stderr
+    assert "framefuse topics create --prefix nobody" in ended.stderr
 
 
 def test_sigterm_drains_commits_and_leaves_the_group(pipeline: Pipeline) -> None:

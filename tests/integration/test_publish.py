@@ -286,7 +286,8 @@ def test_without_workers_it_stops_and_says_which_to_run(kafka: KafkaSettings, tm
         assert not publication.wait(3.0)
         (progress,) = publication.progress()
         assert progress.sums.published == 64
-        assert "'framefuse run detection' and 'framefuse run depth'" in progress.waiting_for
+        assert "'framefuse run detection --bootstrap" in progress.waiting_for
+        assert f"--prefix {kafka.prefix}' and 'framefuse run depth --bootstrap" in progress.waiting_for
         publication.interrupt()
         assert publication.wait(5.0)
     (progress,) = publication.progress()

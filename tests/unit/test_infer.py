@@ -163,6 +163,17 @@ def test_a_missing_model_stops_before_any_picture(models: dict[str, Path], photo
     assert not result.stdout
 
 
+def test_the_demo_models_say_once_what_they_are_for_and_others_say_nothing(
+    models: dict[str, Path], photo: Path
+) -> None:
+    app = typer.Typer()
+    app.command()(infer)
+    demo = CliRunner().invoke(app, [str(photo), str(photo), "--json"])
+    assert demo.stderr.count("know drawn scenes only") == 1
+    assert len(objects_of(demo)) == 2
+    assert run(models, photo, "--json").stderr == ""
+
+
 def test_what_is_no_option_here_is_named_as_a_variable_and_that_helps(
     models: dict[str, Path], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
