@@ -118,9 +118,7 @@ def _command_for(stage: Any) -> Callable[..., None]:  # noqa: ANN401 - a Stage o
         ),
     ]
     for name, field in fields.items():
-        option = typer.Option(
-            help=_described(stage.settings, name, field), rich_help_panel="Settings of the stage"
-        )
+        option = typer.Option(help=_described(name, field), rich_help_panel=_panel(stage.settings, fields))
         parameters.append(_parameter(name, Annotated[_optional(field.annotation), option], None))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -143,10 +141,15 @@ def _optional(annotation: Any) -> Any:  # noqa: ANN401 - None means: not given a
     return annotation | None
 
 
-def _described(settings: type[Any], name: str, field: Any) -> str:  # noqa: ANN401
-    prefix = settings.model_config.get("env_prefix", "FRAMEFUSE_")
+def _panel(settings: type[Any], fields: dict[str, Any]) -> str:
+    """What stands above them: also the variable of one, for in 80 columns there is no room beside each."""
+    prefix, name = settings.model_config.get("env_prefix", "FRAMEFUSE_"), min(fields, key=len, default="")
+    return f"Settings: --{name.replace('_', '-')} is also {prefix}{name.upper()}"
+
+
+def _described(name: str, field: Any) -> str:  # noqa: ANN401
     default = "" if field.default is None else f" Default {field.default}."
-    return f"{field.description or name}{default} [dim]({prefix}{name.upper()})[/dim]"
+    return f"{field.description or name}{default}"
 
 
 def _help_of(name: str, *, workers: bool) -> str:

@@ -76,6 +76,7 @@ def add(
     partition: Partition = None,
     live: Live = None,
     config: Config = None,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -87,7 +88,7 @@ def add(
 
     [cyan]framefuse streams add tour /videos/tour.mp4 --live[/cyan]
 
-    [cyan]framefuse streams add --config streams.yaml[/cyan]
+    [cyan]framefuse streams add --config streams.yaml --json | jq .added[/cyan]
 
     A publisher resolves the references, so variable or file are on its host. A literal password is refused.
     """
@@ -105,7 +106,9 @@ def add(
         wanted = [
             declaration(stream_id, url, fps=fps, freshness_ms=freshness, partition=partition, live=live)
         ]
-    _change(bootstrap, prefix, lambda there: changes(there, wanted, prune=False), name_left=False)
+    _change(
+        bootstrap, prefix, lambda there: changes(there, wanted, prune=False), name_left=False, as_json=as_json
+    )
 
 
 @app.command()
@@ -114,6 +117,7 @@ def apply(
     *,
     prune: Prune = False,
     dry_run: DryRun = False,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -138,12 +142,15 @@ def apply(
     from framefuse.streams.declaring import changes, read_config_file
 
     wanted = read_config_file(config)
-    _change(bootstrap, prefix, lambda there: changes(there, wanted, prune=prune), dry_run=dry_run)
+    _change(
+        bootstrap, prefix, lambda there: changes(there, wanted, prune=prune), dry_run=dry_run, as_json=as_json
+    )
 
 
 @app.command()
 def remove(
     stream_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of the streams.")],
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -153,7 +160,7 @@ def remove(
     """
     from framefuse.streams.declaring import without
 
-    _change(bootstrap, prefix, lambda there: without(there, stream_ids))
+    _change(bootstrap, prefix, lambda there: without(there, stream_ids), as_json=as_json)
 
 
 @app.command(name="list")
@@ -196,12 +203,16 @@ def _change(
     *,
     dry_run: bool = False,
     name_left: bool = True,
+    as_json: bool = False,
 ) -> None:
-    from framefuse.cli.streams_view import show_changes
+    from framefuse.cli.streams_view import print_changes, show_changes
     from framefuse.settings import KafkaSettings, load
     from framefuse.streams.registry import StreamRegistry
 
     kafka = load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
     registry = StreamRegistry(kafka)
     there, made = registry.change(decide, dry_run=dry_run)
+    if as_json:
+        print_changes(made, dry_run=dry_run)
+        return
     show_changes(Console(soft_wrap=True, highlight=False), there, made, dry_run=dry_run, name_left=name_left)

@@ -47,6 +47,19 @@ def show_changes(
     console.print(("Would be: " if dry_run else "") + (", ".join(parts) or "nothing to do") + ".")
 
 
+def print_changes(made: Changes, *, dry_run: bool) -> None:
+    """The same for scripts: ids of streams by what became of their declarations."""
+    found = {
+        "dry_run": dry_run,
+        "added": [stream.stream_id for stream in made.added],
+        "changed": [stream.stream_id for stream in made.changed],
+        "removed": list(made.removed),
+        "left": list(made.left),
+        "unchanged": list(made.unchanged),
+    }
+    print(json.dumps(found))
+
+
 def show_rows(console: Console, rows: Sequence[Row]) -> None:
     """A table of streams."""
     if not rows:

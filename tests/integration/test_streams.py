@@ -41,7 +41,8 @@ def test_streams_are_added_changed_listed_and_removed(kafka: KafkaSettings, tmp_
     source = "rtsp://viewer:${GATE}@10.0.0.11/live"
     assert "+ gate" in run(kafka, "add", "gate", source, "--fps", 10)
     assert "fps 10.0 → 5.0" in run(kafka, "add", "gate", source, "--fps", 5)
-    assert "nothing" not in run(kafka, "add", "gate", source, "--fps", 5)
+    again = json.loads(run(kafka, "add", "gate", source, "--fps", 5, "--json"))
+    assert (again["added"], again["unchanged"]) == ([], ["gate"])
     config = tmp_path / "streams.yaml"
     config.write_text("streams:\n  - {id: yard, url: 'camera:0'}\n")
     assert "Would be: 1 added, 1 removed" in run(kafka, "apply", "--config", config, "--prune", "--dry-run")

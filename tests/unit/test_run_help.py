@@ -1,5 +1,7 @@
 """The help of `framefuse run STAGE` offers what that stage takes, and nothing else."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -11,4 +13,5 @@ from framefuse.cli.run import app
 def test_workers_are_offered_only_where_a_process_may_have_several(name: str) -> None:
     said = CliRunner().invoke(app, [name, "--help"]).output
     assert f"framefuse run {name}" in said
+    assert re.search(r"is also FRAMEFUSE_[A-Z_]+ ─", said), "the name of the variable is cut"
     assert ("--workers" in said) is (plugins.load_stage(name).main is None)
