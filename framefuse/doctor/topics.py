@@ -9,6 +9,7 @@ from framefuse.kafka import Admin, TopicState
 from schemas.topics import ALL, FRAMES, Topic
 
 _SHORTEST_MS = 600_000
+_COMPACTION = ("segment.ms", "segment.bytes", "min.cleanable.dirty.ratio")
 _CREATE, _MEND = "framefuse topics create", "framefuse topics mend"
 
 There = Sequence[tuple[Topic[Any], TopicState]]
@@ -84,18 +85,15 @@ def retention(there: There, flags: str = "") -> Finding:
         f"{topic.suffix} keeps {_mib(found)} a partition"
         for topic, found, _ in unfit(there, "retention.bytes")
     ]
-    late = [
-        f"{topic.suffix} has {name}={found}, by default {wanted}"
-        for name in ("segment.ms", "segment.bytes", "min.cleanable.dirty.ratio")
-        for topic, found, wanted in unfit(there, name)
-    ]
+    late = {name: [topic.suffix for topic, *_ in unfit(there, name)] for name in _COMPACTION}
     if wrong:
         return problem("retention", "; ".join(wrong), _MEND + flags)
     if short:
         text = f"shorter than by default: {', '.join(short)}; what stages do not read in time is lost"
         return warning("retention", text, _MEND + flags)
-    if late:
-        text = f"compacted late: {', '.join(late)}; workers read more when they start"
+    if any(late.values()):
+        of = ", ".join(dict.fromkeys(suffix for suffixes in late.values() for suffix in suffixes))
+        text = f"{of} compacted late, by {', '.join(name for name in late if late[name])}: slow to start from"
         return warning("retention", text, _MEND + flags)
     kept = {topic.suffix: int(state.config["retention.ms"]) for topic, state in there}
     return ok("retention", f"frames {_minutes(kept.get(FRAMES.suffix, -1))}, results at least as by default")
@@ -103,12 +101,11 @@ def retention(there: There, flags: str = "") -> Finding:
 
 def timestamps(there: There, flags: str = "") -> Finding:
     """Whether the broker's clock dates what we count ages from: frames, and what is said of streams."""
-    key = "message.timestamp.type"
-    wrong = [
-        f"{topic.suffix} has {key}={found}, expected {wanted}" for topic, found, wanted in unfit(there, key)
-    ]
+    key, wanted = "message.timestamp.type", FRAMES.config["message.timestamp.type"]
+    wrong = unfit(there, key)
     if wrong:
-        return problem("timestamps", "; ".join(wrong), _MEND + flags)
+        of = ", ".join(topic.suffix for topic, *_ in wrong)
+        return problem("timestamps", f"{of}: {key}={wrong[0][1]}, expected {wanted}", _MEND + flags)
     return ok("timestamps", "the broker's clock dates every frame")
 
 
