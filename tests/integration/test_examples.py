@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import confluent_kafka as ck
 import cv2
 import numpy as np
 import pytest
@@ -40,6 +41,10 @@ def results(broker: RunningBroker, topic_prefix: str) -> Logs:
 
 
 def test_a_reader_without_our_code_decodes_every_result(results: Logs) -> None:
+    strange = ck.Producer({"bootstrap.servers": results.kafka.bootstrap})
+    for value in (b"no JSON", b'{"type": "no such type"}', b"[]", None):
+        strange.produce(f"{results.kafka.prefix}.schemas", value, key=b"a stranger")
+    assert strange.flush(20) == 0
     command = [sys.executable, str(EXAMPLES / "read_fused.py"), str(results.kafka.bootstrap), results.fused]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
