@@ -18,7 +18,7 @@ import pytest
 
 from framefuse.broker import jars
 from framefuse.broker.home import RunningBroker
-from framefuse.kafka import Reader
+from framefuse.kafka import Admin, Reader
 from framefuse.pictures.decoding import decode_frame
 from framefuse.settings import KafkaSettings
 from schemas.codec import SchemaBook, decode
@@ -57,11 +57,16 @@ def test_pictures_are_published_drawn_on_and_listed_from_python(results: Logs, t
     assert cv2.imwrite(picture, np.full((480, 640, 3), 90, np.uint8))
 
     published = example("publish.py", "gate", picture, picture, kafka=results.kafka)
+    better = Logs(str(results.kafka.bootstrap), f"{results.kafka.prefix}-better")
+    prefixes = (results.kafka.prefix, better.kafka.prefix)
+    copied = example("again.py", str(results.kafka.bootstrap), *prefixes, kafka=results.kafka)
     drawn = tmp_path / "drawn"
     example("draw.py", "gate", str(drawn), kafka=results.kafka)
     told = example("subscribe.py", "gate", kafka=results.kafka)
 
     assert [line.split(" is ")[1].split(",")[0] for line in published] == ["#0 of gate", "#1 of gate"]
+    assert copied == ["2 frames copied"]
+    assert sum(Admin(better.kafka).end_offsets(better.frames).values()) == 2
     assert told == [f"gate #{n} fused: crate 2.5 m, ball 2.5 m" for n in range(FRAMES)]
     depths = [np.load(path) for path in drawn.glob("*.npy")]
     assert [(one.dtype.name, one.shape) for one in depths] == [("float32", (2, 4))] * FRAMES
