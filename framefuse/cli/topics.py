@@ -29,6 +29,8 @@ Partitions = Annotated[
         help="Partitions of frames and of each topic with one record a frame; 4 by default.",
     ),
 ]
+_PIPE_WIDTH = 1_000
+"""Characters; a pipe has no width, and rich takes 80 for it."""
 _PARTITIONS = 4
 Replication = Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")]
 
@@ -198,7 +200,12 @@ def _as_dicts(states: list["TopicState"]) -> list[dict[str, object]]:
 
 
 def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:
-    table = Table("topic", "partitions", "kept", "record at most", box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
+    # Names and numbers stay whole on a narrow terminal; only how long they are kept is folded.
+    for column in ("topic", "partitions", "kept", "record at most"):
+        table.add_column(column, no_wrap=column != "kept", overflow="fold")
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
     for state in states:
         limit_mib = int(state.config["max.message.bytes"]) / (1 << 20)
         table.add_row(
@@ -210,7 +217,8 @@ def _show(console: Console, prefix: str, states: list["TopicState"]) -> None:
 def _kept(state: "TopicState") -> str:
     if state.config["cleanup.policy"] == "compact":
         return "the last of each key"
-    hours = int(state.config["retention.ms"]) / 3_600_000
+    kept_ms = int(state.config["retention.ms"])
+    time = "for ever" if kept_ms < 0 else f"{kept_ms / 3_600_000:g} h"
     size_bytes = int(state.config["retention.bytes"])
     size = "" if size_bytes < 0 else f", at most {size_bytes / (1 << 30):.0f} GiB a partition"
-    return f"{hours:g} h{size}"
+    return f"{time}{size}"
