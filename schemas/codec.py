@@ -145,7 +145,8 @@ def opened(value: bytes | None, name: str, book: SchemaBook) -> tuple[RecordSche
     if not value:
         raise NotARecord("the value is empty")
     if value[:2] != MAGIC or len(value) < PREFIX_BYTES:
-        raise NotARecord(f"not single-object Avro: starts with {value[:2].hex()}, expected c301")
+        other = "; Confluent's wire format? framefuse reads single-object Avro" if value[0] == 0 else ""
+        raise NotARecord(f"not single-object Avro: starts with {value[:2].hex()}, expected c301{other}")
     writer = book[value[2:PREFIX_BYTES]]
     if writer.name != name:
         raise NotARecord(f"holds a {writer.name}, expected a {name}")

@@ -73,7 +73,8 @@ VALUE = encode(a_fused(7, depth_map=LARGE))
     ("value", "why"),
     [
         (None, "empty"),
-        (b"{}", "not single-object Avro"),
+        (b"{}", "not single-object Avro: starts with 7b7d, expected c301$"),
+        (b"\x00\x00\x00\x00\x07" + bytes(9), r"expected c301; Confluent's wire format\? framefuse reads"),
         (encode(a_frame()), "holds a framefuse.Frame, expected a framefuse.Fused"),
         (VALUE[:60], "does not follow framefuse.Fused"),
         (
