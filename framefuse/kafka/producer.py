@@ -113,11 +113,15 @@ class Producer:
 
     def _note(self, error: ck.KafkaError) -> None:
         log_error(error)
+        if error.fatal():
+            self._fatal = error
         if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and self._on_unreachable is not None:
             self._on_unreachable()
 
     def _ended(self, error: ck.KafkaError, topic: str) -> Stop:
         """What ended this producer: a right that is missing, or another fatal error."""
+        if error.code() == ck.KafkaError._FATAL:
+            self.poll(0.1)  # the client says why only to who asks
         cause = self._fatal or error
         if lacks_right(cause):
             return denied(self._settings, cause, "write", topic=topic)
