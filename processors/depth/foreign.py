@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from framefuse.errors import ModelUnusable
+from processors.depth.meaning import METRIC_STEP
 from processors.picture_model import PictureModel
 from schemas.records import DepthKind
 
@@ -49,7 +50,7 @@ def told(model: PictureModel, said: Told) -> Mapping[str, str]:
 
     Raises:
         ModelUnusable: the file does not say what it gives or how its pictures are made, and neither does the
-            user; or they disagree.
+            user; or they disagree; or the kind has no such unit.
     """
     name, metadata = model.identity.name, dict(model.metadata)
     given = {"kind": said.kind, "unit": said.unit}
@@ -65,5 +66,26 @@ def told(model: PictureModel, said: Told) -> Mapping[str, str]:
             f"{name}: metadata 'kind' is nothing, expected {' or '.join(DepthKind)}; for a file that does "
             f"not say it add --map-kind, --map-unit (of METRIC) and --input {'|'.join(InputPreset)}"
         )
+    _verify_unit(name, metadata, said)
     pictures = _PRESETS[said.input] if said.input is not None else {}
     return {**metadata, **pictures, **{key: str(one) for key, one in given.items() if one}}
+
+
+def _verify_unit(name: str, metadata: Mapping[str, str], said: Told) -> None:
+    """Refuse a unit that does not go with its kind, where one of them is the user's; in the user's words."""
+    kind, units = said.kind or metadata.get("kind"), " or ".join(METRIC_STEP)
+    unit = said.unit or metadata.get("unit")
+    if kind == DepthKind.METRIC and not unit:
+        found = f"--map-kind {kind} was said" if said.kind else f"its metadata says kind {kind}"
+        raise ModelUnusable(f"{name}: {found} and no unit; a METRIC map has a unit: add --map-unit {units}")
+    if kind == DepthKind.METRIC and said.unit and said.unit not in METRIC_STEP:
+        raise ModelUnusable(
+            f"{name}: --map-unit {said.unit} was said, expected {units}; "
+            "for numbers in another unit put 'scale', metres of one, in the file's metadata"
+        )
+    if kind == DepthKind.RELATIVE_INVERSE and said.unit:
+        raise ModelUnusable(f"{name}: {kind} has no unit: leave out --map-unit")
+    if said.kind is DepthKind.RELATIVE_INVERSE and unit:
+        raise ModelUnusable(
+            f"{name}: its metadata says unit {unit}, and --map-kind {kind} was said, which has none"
+        )

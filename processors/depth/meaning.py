@@ -17,7 +17,13 @@ from schemas.records import DepthKind
 LONG_SIDE = 1024
 """Most pixels along a map's longer side."""
 METRIC_STEP = {"m": 0.005}
-"""Differences below this are not worth keeping, by unit."""
+"""Differences below this are not worth keeping, by unit; a METRIC map has one of these."""
+_OTHER_TASKS = frozenset({"detect", "segment", "semantic", "classify", "pose", "obb"})
+"""What the metadata `task` of Ultralytics' files says of models that give no depth."""
+_SMALLEST, _LARGEST = 1 / 16, 4.0
+"""Sides of a map, as parts of the sides of its input; depth models stay far within."""
+_MOST_STRETCHED = 2.0
+"""A map covers the picture, so its aspect is that of the input, but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +38,36 @@ class Meaning:
     step: float
 
 
+def verify_map(model: PictureModel) -> None:
+    """Refuse what gives no map of its pictures, such as a detector, whose numbers would pass for depth.
+
+    The shape is that of the run which opened the model, so files of free size are told from detectors too.
+
+    Raises:
+        ModelUnusable: the output is not one map a picture, or the metadata says another task.
+    """
+    name, shape, task = model.identity.name, model.output_shape, model.metadata.get("task")
+    if task in _OTHER_TASKS:
+        raise ModelUnusable(f"{name}: its task is {task}: expected a depth model")
+    found = f"{name} gives {'×'.join(map(str, shape))} for one picture"
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1):
+        raise ModelUnusable(f"{found}: expected a depth map, 1×1×h×w or 1×h×w")
+    down, across = shape[-2] / model.input.height, shape[-1] / model.input.width
+    small, large = min(down, across), max(down, across)
+    if small < _SMALLEST or large > _LARGEST or large > _MOST_STRETCHED * small:
+        raise ModelUnusable(
+            f"{found} of {model.input.height}×{model.input.width}: expected a depth map of its aspect, "
+            f"1×1×h×w or 1×h×w, with sides of 1/{1 / _SMALLEST:g} to {_LARGEST:g} times the picture's"
+        )
+
+
 def meaning_of(model: PictureModel) -> Meaning:
     """Read the metadata `kind`, `unit`, `scale`, `offset` and `far`; the last three may be left out.
 
     Raises:
-        ModelUnusable: the output is not one map a picture, or the metadata does not say what it means.
+        ModelUnusable: the metadata does not say what the numbers mean.
     """
-    name, shape = model.identity.name, model.output_shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1):
-        found = "×".join(map(str, shape))
-        raise ModelUnusable(f"{name} gives {found} for one picture: expected a depth map, 1×1×h×w or 1×h×w")
-    said = model.metadata.get("kind", "nothing")
+    name, said = model.identity.name, model.metadata.get("kind", "nothing")
     if said not in tuple(DepthKind):
         raise ModelUnusable(f"{name}: metadata 'kind' is {said}, expected {' or '.join(DepthKind)}")
     kind, unit, scale = DepthKind(said), model.metadata.get("unit", ""), model.number("scale")
@@ -50,6 +75,8 @@ def meaning_of(model: PictureModel) -> Meaning:
         raise ModelUnusable(
             f"{name}: metadata 'kind' is {kind} and 'unit' is {unit!r}; a METRIC map has a unit, others none"
         )
+    if unit and unit not in METRIC_STEP:
+        raise ModelUnusable(f"{name}: metadata 'unit' is {unit!r}, expected {' or '.join(METRIC_STEP)}")
     if scale is not None and not 0 < scale < inf:
         raise ModelUnusable(f"{name}: metadata 'scale' is {scale:g}, expected a positive number")
     far = model.number("far")

@@ -16,7 +16,7 @@ from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.about import About, colours
 from processors.depth.fitting import Fitted, fitting_of
 from processors.depth.foreign import InputPreset, Told, told
-from processors.depth.meaning import Meaning, meaning_of, values_of
+from processors.depth.meaning import Meaning, meaning_of, values_of, verify_map
 from processors.depth.stabilising import Stabiliser
 from processors.hub.opening import Runtime, Wish, open_model
 from processors.onnx import OnnxSettings
@@ -38,7 +38,7 @@ class DepthSettings(OnnxSettings):
     map_kind: DepthKind | None = Field(
         None, description="What an ONNX file gives that does not say it: RELATIVE_INVERSE or METRIC."
     )
-    map_unit: str | None = Field(None, description="Of METRIC, such as m, for a file that does not say it.")
+    map_unit: str | None = Field(None, description="Of METRIC: m; for a file that does not say it.")
     input: InputPreset | None = Field(
         None,
         description="How pictures are made for a file that does not say it: plain (0 to 1, stretched), "
@@ -63,12 +63,13 @@ class DepthEstimation:
 
         Raises:
             BadInput: the address has models for both runtimes and `runtime` does not choose.
-            ModelUnusable: it is missing, broken, or neither it nor the settings say what its numbers mean.
+            ModelUnusable: it is missing, broken, gives no map, or nobody says what its numbers mean.
             ProviderUnavailable: the provider is not really active.
         """
         address = str(settings.model or files("processors.models") / DEMO_MODEL)
         wish = Wish(settings.runtime, settings.provider, settings.threads, settings.tuning)
         self._model = open_model(address, wish, settings.fetching)
+        verify_map(self._model)
         self._model.metadata = told(self._model, Told(settings.map_kind, settings.map_unit, settings.input))
         self._meaning: Meaning = meaning_of(self._model)
         self._fitting = fitting_of(self._model)

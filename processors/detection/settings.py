@@ -1,9 +1,11 @@
 """What the detection stage can be told, and what follows for one model."""
 
 import logging
-from typing import ClassVar
+import re
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from framefuse.errors import ModelUnusable
 from processors.detection.fitting import Colour, Fitting, Resize
@@ -15,9 +17,19 @@ from processors.onnx import OnnxSettings
 log = logging.getLogger("framefuse.detection")
 
 _NUMBER = r"\s*-?[0-9]+(\.[0-9]+)?\s*"
-_COLOUR = f"^{_NUMBER},{_NUMBER},{_NUMBER}$"
+_COLOUR = re.compile(f"{_NUMBER},{_NUMBER},{_NUMBER}")
 _EXPORTED_CONFIDENCE = 0.25
 """Of a suppression that Ultralytics exports, unless it is told another; no file says which."""
+
+
+def _verified(text: str) -> str:
+    if _COLOUR.fullmatch(text) is None:
+        raise PydanticCustomError("colour", "expected three numbers, such as 0.485,0.456,0.406")
+    return text
+
+
+ColourText = Annotated[str, AfterValidator(_verified)]
+"""Red, green and blue, as they are typed."""
 
 
 class DetectionSettings(OnnxSettings):
@@ -41,14 +53,11 @@ class DetectionSettings(OnnxSettings):
     resize: Resize | None = Field(
         None, description="How pictures come to the model's size, for a file that does not tell."
     )
-    mean: str | None = Field(
+    mean: ColourText | None = Field(
         None,
-        pattern=_COLOUR,
         description="Subtracted from red, green and blue (0 to 1), as 0.485,0.456,0.406; 0,0,0 for nothing.",
     )
-    std: str | None = Field(
-        None, pattern=_COLOUR, description="They are divided by this then; 1,1,1 for nothing."
-    )
+    std: ColourText | None = Field(None, description="They are divided by this then; 1,1,1 for nothing.")
 
 
 def choose_fitting(asked: DetectionSettings, name: str, head: Head, said: Fitting | None) -> Fitting:

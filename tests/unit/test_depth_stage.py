@@ -14,7 +14,7 @@ from processors.depth.meaning import Meaning, values_of
 from processors.depth.stage import DepthEstimation, DepthSettings
 from schemas.records import Depth, DepthKind, Frame, Status
 from tests.unit.builders import a_frame, a_record, origin_at
-from tests.unit.models import a_depth_net
+from tests.unit.models import a_depth_net, a_detector
 
 METRES = {"kind": "METRIC", "unit": "m", "scale": "10"}
 RELATIVE = {"kind": "RELATIVE_INVERSE"}
@@ -123,7 +123,15 @@ def test_a_file_that_says_nothing_works_with_what_the_user_says(tmp_path: Path) 
             {"map_kind": "METRIC", "map_unit": "m"},
             r"add --map-kind, --map-unit .* and --input plain\|imagenet",
         ),
-        ({}, {"map_kind": "METRIC", "input": "plain"}, "a METRIC map has a unit"),
+        (
+            {},
+            {"map_kind": "METRIC", "input": "plain"},
+            "--map-kind METRIC was said and no unit.*add --map-unit m",
+        ),
+        ({"kind": "METRIC"}, {}, "metadata says kind METRIC and no unit; .* add --map-unit m"),
+        ({}, {**FOREIGN, "map_unit": "furlong"}, "--map-unit furlong was said, expected m; .*'scale'"),
+        ({}, {**FOREIGN, "map_kind": "RELATIVE_INVERSE"}, "RELATIVE_INVERSE has no unit: leave out --map-u"),
+        ({"unit": "m"}, {"map_kind": "RELATIVE_INVERSE", "input": "plain"}, "says unit m, and --map-kind"),
         (
             METRES,
             {"map_kind": "RELATIVE_INVERSE"},
@@ -133,7 +141,7 @@ def test_a_file_that_says_nothing_works_with_what_the_user_says(tmp_path: Path) 
     ],
 )
 def test_what_the_user_says_must_be_enough_and_not_against_the_file(
-    tmp_path: Path, metadata: dict[str, str], said: dict[str, str], reason: str
+    tmp_path: Path, metadata: dict[str, str], said: dict[str, Any], reason: str
 ) -> None:
     path = a_depth_net(tmp_path / "z.onnx", metadata=metadata)
     with pytest.raises(ModelUnusable, match=reason):
@@ -175,6 +183,8 @@ def test_a_refused_frame_has_a_status_a_reason_and_nothing_else(tmp_path: Path) 
         ({}, "'kind' is nothing, expected RELATIVE_INVERSE or METRIC"),
         ({"kind": "DISPARITY"}, "'kind' is DISPARITY"),
         ({"kind": "METRIC"}, "a METRIC map has a unit"),
+        ({"kind": "METRIC", "unit": "furlong"}, "'unit' is 'furlong', expected m"),
+        ({"kind": "METRIC", "unit": "m", "task": "pose"}, "its task is pose: expected a depth model"),
         ({"kind": "RELATIVE_INVERSE", "unit": "m"}, "a METRIC map has a unit, others none"),
         ({"kind": "METRIC", "unit": "m", "scale": "0"}, "'scale' is 0, expected a positive number"),
         ({"kind": "METRIC", "unit": "m", "scale": "one"}, "'scale' is 'one', expected a number"),
@@ -185,3 +195,21 @@ def test_a_model_that_does_not_say_what_it_gives_is_refused(
 ) -> None:
     with pytest.raises(ModelUnusable, match=reason):
         a_stage(tmp_path, metadata)
+
+
+@pytest.mark.parametrize("size", [(320, 320), ("height", "width")])
+@pytest.mark.parametrize("output", [(84, 2100), (300, 6), (16, 16), (1281, 1281)])
+def test_an_output_that_cannot_be_a_map_of_the_picture_is_refused_whatever_the_user_says(
+    tmp_path: Path, size: tuple[int | str, int | str], output: tuple[int, int]
+) -> None:
+    head = np.zeros(output, np.float32)
+    path = a_detector(tmp_path / "yolo.onnx", head, size=size, metadata={"imgsz": "[320, 320]"})
+    found = f"yolo.onnx gives 1×{output[0]}×{output[1]} for one picture of 320×320: expected a depth map"
+    with pytest.raises(ModelUnusable, match=found):
+        DepthEstimation(load(DepthSettings, model=path, **FOREIGN))
+
+
+@pytest.mark.parametrize("output", [(20, 20), (160, 160), (1280, 1280), (320, 160)])
+def test_a_map_may_be_smaller_or_larger_than_its_picture(tmp_path: Path, output: tuple[int, int]) -> None:
+    path = a_detector(tmp_path / "z.onnx", np.zeros(output, np.float32), size=(320, 320))
+    DepthEstimation(load(DepthSettings, model=path, **FOREIGN))

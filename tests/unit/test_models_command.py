@@ -82,7 +82,7 @@ def test_what_run_has_to_be_told_check_can_be_told(tmp_path: Path) -> None:
         (b"", [], "is not a usable ONNX model but empty"),
         (None, ["--provider", "tensorrt"], "provider tensorrt was asked for"),
         (None, ["--head", "yolov5"], "--head yolov5 expects 1×N×(5+classes)"),
-        (None, ["--stage", "depth"], "add --map-kind, --map-unit"),
+        (None, ["--stage", "depth"], "d.onnx gives 1×6×42 for one picture of 32×64: expected a depth map"),
     ],
 )
 def test_an_unusable_model_has_its_reason_and_an_exit_code_of_its_own(
@@ -107,6 +107,7 @@ def test_an_unusable_model_has_its_reason_and_an_exit_code_of_its_own(
         (["none.onnx"], "no model file none.onnx"),
         (["d.onnx", "--head", "yolov8", "--map-unit", "m"], "--head is for detection and --map-unit is for"),
         (["d.onnx", "--head", "yolov8", "--stage", "depth"], "--stage says depth: a model is for one"),
+        (["d.onnx", "--mean", "1,2"], "mean: expected three numbers, such as 0.485,0.456,0.406"),
         (["d.onnx", "--threads", "2", "--provider", "abacus"], "provider: Input should be"),
     ],
 )
