@@ -159,11 +159,16 @@ def _of_scheme(scheme: str, url: str) -> Place:
         raise ModelUnusable(f"{scheme}://… is no address: {error}") from None
     if scheme in STORE_SCHEMES:
         if not parts.netloc or not parts.path.strip("/"):
-            raise ModelUnusable(f"{url} names no object: expected {scheme}://bucket/path/model.onnx")
+            raise ModelUnusable(f"{url} names no object: name a file, as {scheme}://bucket/path/model.onnx")
         return StorePlace(f"{scheme}://{parts.netloc}", unquote(parts.path).strip("/"))
     if scheme in ("https", "http"):
         if not host:
             raise ModelUnusable(f"{scheme}://… names no host: expected {scheme}://host/path/model.onnx")
+        name = unquote(parts.path).rpartition("/")[2]
+        if name in {"", ".", ".."} or "\0" in name:
+            raise ModelUnusable(
+                f"{shown(WebPlace(url))} is no file: name a file, as {scheme}://host/path/model.onnx"
+            )
         return WebPlace(url)
     if scheme == "file":
         return LocalPlace(Path(unquote(parts.path)))
@@ -172,7 +177,7 @@ def _of_scheme(scheme: str, url: str) -> Place:
 
 def _hub(text: str) -> HubPlace | None:
     found = _HUB.fullmatch(text)
-    if found is None or ".." in text:
+    if found is None or ".." in text or (found["file"] and not PurePosixPath(found["file"]).name):
         return None
     return HubPlace(found["repo"], found["revision"] or "main", found["file"])
 

@@ -13,12 +13,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
 
+from framefuse.errors import ModelUnusable
 from processors.model_files.hashing import file_sha256, joint_sha256
 
 _PARTIAL = ".partial-"
@@ -71,10 +72,11 @@ class Cache:
 
     def note(self, key: str, known: Known) -> None:
         """Remember what an address is."""
-        self._index.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self._index, delete=False, encoding="utf-8") as file:
-            json.dump(asdict(known), file)
-        Path(file.name).replace(self._entry(key))
+        with self.writing():
+            self._index.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._index, delete=False, encoding="utf-8") as file:
+                json.dump(asdict(known), file)
+            Path(file.name).replace(self._entry(key))
 
     def all_known(self) -> Sequence[Known]:
         """Every address, sorted."""
@@ -82,19 +84,37 @@ class Cache:
         return sorted((entry for entry in entries if entry), key=lambda entry: entry.address)
 
     @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Blame the cache for what fails meanwhile: put nothing in it that is not a write to this folder.
+
+        Raises:
+            ModelUnusable: instead of an OSError.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise ModelUnusable(
+                f"the model cache {self.folder} cannot be written ({error.strerror or error}): "
+                "mend that, or set XDG_CACHE_HOME to another folder"
+            ) from error
+
+    @contextmanager
     def locked(self, key: str) -> Iterator[None]:
         """One process at a time fetches an address; the others wait and find it here."""
-        self._index.mkdir(parents=True, exist_ok=True)
-        with self._entry(key).with_suffix(".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with self.writing():
+                self._index.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(self._entry(key).with_suffix(".lock").open("w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder to write into; what is still there at the end is removed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        path = Path(tempfile.mkdtemp(dir=self.folder, prefix=_PARTIAL))
+        with self.writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            path = Path(tempfile.mkdtemp(dir=self.folder, prefix=_PARTIAL))
         try:
             yield path
         finally:
@@ -103,11 +123,12 @@ class Cache:
     def keep(self, scratch: Path, sha256: str) -> Path:
         """Give a written folder its name, unless another process was faster with the same."""
         path = self.folder / sha256
-        scratch.chmod(0o755)
-        with suppress(OSError):
-            scratch.rename(path)
-        if not path.is_dir():
-            raise OSError(f"{path} cannot be made")
+        with self.writing():
+            scratch.chmod(0o755)
+            with suppress(OSError):
+                scratch.rename(path)
+            if not path.is_dir():
+                raise OSError(f"{path} cannot be made")
         return path
 
     def _sweep(self) -> None:

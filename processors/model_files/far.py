@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -48,7 +47,7 @@ def fetch_far(place: Place, options: FetchOptions, kind: Kind) -> LocalModel:
     key = f"{kind} {hub} {replace(place, pin=None)}"
     if pin is not None and (folder := cache.held(pin)) is not None:
         return _kept(folder, pin, cache.known(key), place, kind)
-    with _disk_errors(cache), cache.locked(key):
+    with cache.locked(key):
         known = cache.known(key)
         try:
             return _fetched(place, options, kind, cache, key)
@@ -91,11 +90,12 @@ def agreeing(model: LocalModel, pin: str | None) -> LocalModel:
 def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key: str) -> LocalModel:
     known = cache.known(key)
     with cache.scratch() as scratch:
-        transfer = _Incoming(place, options, scratch)
+        transfer = _Incoming(place, options, cache, scratch)
         if known is not None and (folder := cache.held(known.sha256)) and not transfer.changed(known):
             return agreeing(_kept(folder, known.sha256, known, place, kind), place.pin)
         names = transfer.onnx() if kind == "file" else transfer.torch()
-        sha256 = joint_sha256({name: file_sha256(scratch / name) for name in names})
+        with cache.writing():  # whoever removes the cache meanwhile removes these too
+            sha256 = joint_sha256({name: file_sha256(scratch / name) for name in names})
         main = scratch / names[0] if kind == "file" else scratch
         agreeing(LocalModel(main, "", sha256, names, shown(place)), place.pin)
         folder = cache.keep(scratch, sha256)
@@ -129,9 +129,9 @@ class _Incoming:
     An ONNX file comes to lie at the top, with what it needs around it, however it lay far away.
     """
 
-    def __init__(self, place: Place, options: FetchOptions, scratch: Path) -> None:
+    def __init__(self, place: Place, options: FetchOptions, cache: Cache, scratch: Path) -> None:
         self._remote, self.main = _remote_file(place, options.transfer)
-        self._options, self._scratch = options, scratch
+        self._options, self._cache, self._scratch = options, cache, scratch
         self._begun: dict[str, Download] = {}
         self.versions: dict[str, str | None] = {}
         self.got = 0
@@ -193,14 +193,18 @@ class _Incoming:
         self.versions[far] = download.version
         self._check(name, download.size_bytes or 0)
         path = self._scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         before, progress = self.got, watching.get()
         log.info("fetching %s of %s (%s)", far, self._remote.shown, _size(download.size_bytes))
-        with path.open("wb") as file:
+        with ExitStack() as stack:
+            with self._cache.writing():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(path.open("wb"))
             for chunk in download.chunks:
                 self._check(name, len(chunk))
                 self.got += len(chunk)
-                file.write(chunk)
+                with self._cache.writing():
+                    file.write(chunk)
+                    file.flush()  # here, not in the end, where nobody could say whose error it is
                 if progress is not None:
                     progress(name, self.got - before, download.size_bytes)
 
@@ -217,7 +221,7 @@ def _remote_file(place: Place, transfer: Transfer) -> tuple[Remote, str]:
     """The folder of a place and its `SETTINGS`, and its name there; "" where the place is itself a folder."""
     match place:
         case WebPlace(url):
-            _, name = _split(unquote(urlsplit(url).path) or "model.onnx")
+            _, name = _split(unquote(urlsplit(url).path))
             return WebFolder(url, name, shown(place), transfer), name
         case StorePlace(bucket, key) if PurePosixPath(key).suffix:
             folder, name = _split(key)
@@ -243,14 +247,3 @@ def _is_json(path: Path) -> bool:
         return isinstance(json.loads(path.read_text("utf-8")), dict)
     except ValueError:
         return False
-
-
-@contextmanager
-def _disk_errors(cache: Cache) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ModelUnusable(
-            f"the model cache {cache.folder} cannot be written ({error.strerror or error}): "
-            "mend that, or set XDG_CACHE_HOME to another folder"
-        ) from error

@@ -55,7 +55,11 @@ def test_a_path_that_exists_wins_over_a_hub_id(tmp_path: Path, monkeypatch: pyte
     ("address", "reason"),
     [
         ("ftp://host/yolo.onnx", "ftp:// is no place for a model: expected a path, s3://"),
-        ("s3://bucket", "names no object"),
+        ("s3://bucket", "names no object: name a file, as s3://bucket/path/model.onnx"),
+        ("http://127.0.0.1:18473/", r"18473/ is no file: name a file, as http://host/path/model\.onnx"),
+        ("https://host", "https://host is no file: name a file"),
+        ("https://host/a/%2e%2e?key=1", r"https://host/a/%2e%2e is no file: name a file"),
+        ("hf:owner/name:/", "expected hf:owner/name"),
         ("hf:only-a-name", "expected hf:owner/name"),
         ("hf:owner/name:../../etc", "expected hf:owner/name"),
         ("yolo.onnx#sha256:abc", "'abc' is no sha256: expected 64 hex digits"),

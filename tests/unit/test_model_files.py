@@ -11,6 +11,7 @@ from framefuse.errors import ModelUnusable
 from processors.model_files.anatomy import Companions, NotOnnx, companions_of, read_anatomy
 from processors.model_files.cache import Cache
 from processors.model_files.fetching import FetchOptions, LocalModel, fetch_file, fetch_folder
+from processors.model_files.model import watched_by
 from processors.model_files.remotes import Transfer, Unreachable
 from tests.parts.model_server import ModelServer, a_model_server, models
 from tests.unit.models import a_depth_net, with_weights_beside
@@ -361,6 +362,20 @@ def test_the_anatomy_of_a_file_is_read_without_the_onnx_package(tmp_path: Path) 
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(NotOnnx):
             read_anatomy(tmp_path / "bad.onnx")
+
+
+def test_only_a_write_to_the_cache_is_blamed_on_it(tmp_path: Path, cache: Path, models: ModelServer) -> None:
+    models.files["/yolo.onnx"] = ONNX
+
+    def broken(*_: object) -> None:
+        raise BrokenPipeError("the terminal is gone")
+
+    with watched_by(broken), pytest.raises(BrokenPipeError):
+        fetch(f"{models.address}/yolo.onnx", cache)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ModelUnusable, match=r"model cache .*file cannot be written \(.*set XDG_CACHE_HOME"):
+        fetch(f"{models.address}/yolo.onnx", file)
 
 
 def test_the_cache_names_what_it_has(cache: Path, models: ModelServer) -> None:
