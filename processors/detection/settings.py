@@ -2,9 +2,9 @@
 
 import logging
 import re
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from framefuse.errors import ModelUnusable
@@ -20,16 +20,6 @@ _NUMBER = r"\s*-?[0-9]+(\.[0-9]+)?\s*"
 _COLOUR = re.compile(f"{_NUMBER},{_NUMBER},{_NUMBER}")
 _EXPORTED_CONFIDENCE = 0.25
 """Of a suppression that Ultralytics exports, unless it is told another; no file says which."""
-
-
-def _verified(text: str) -> str:
-    if _COLOUR.fullmatch(text) is None:
-        raise PydanticCustomError("colour", "expected three numbers, such as 0.485,0.456,0.406")
-    return text
-
-
-ColourText = Annotated[str, AfterValidator(_verified)]
-"""Red, green and blue, as they are typed."""
 
 
 class DetectionSettings(OnnxSettings):
@@ -53,11 +43,19 @@ class DetectionSettings(OnnxSettings):
     resize: Resize | None = Field(
         None, description="How pictures come to the model's size, for a file that does not tell."
     )
-    mean: ColourText | None = Field(
+    mean: str | None = Field(
         None,
         description="Subtracted from red, green and blue (0 to 1), as 0.485,0.456,0.406; 0,0,0 for nothing.",
     )
-    std: ColourText | None = Field(None, description="They are divided by this then; 1,1,1 for nothing.")
+    std: str | None = Field(None, description="They are divided by this then; 1,1,1 for nothing.")
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _three_numbers(cls, text: str | None) -> str | None:
+        """A pattern of the field would be told to the user as it is, a regular expression."""
+        if text is not None and _COLOUR.fullmatch(text) is None:
+            raise PydanticCustomError("colour", "expected three numbers, such as 0.485,0.456,0.406")
+        return text
 
 
 def choose_fitting(asked: DetectionSettings, name: str, head: Head, said: Fitting | None) -> Fitting:
