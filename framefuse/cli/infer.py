@@ -48,6 +48,12 @@ Iou = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Overlap of two boxes above which one goes.", rich_help_panel=_MODELS),
 ]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LABEL,…", help="What counts, by label or number; all by default.", rich_help_panel=_MODELS
+    ),
+]
 Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", rich_help_panel=_MODELS)]
 TrustPickle = Annotated[
     bool | None,
@@ -71,6 +77,7 @@ def infer(
     depth_model: DepthModel = None,
     confidence: Confidence = None,
     iou: Iou = None,
+    classes: Classes = None,
     provider: Provider = None,
     trust_pickle: TrustPickle = None,
 ) -> None:
@@ -79,6 +86,8 @@ def infer(
     [cyan]framefuse infer photo.jpg --save looked-at/[/cyan]
 
     [cyan]framefuse infer photos/ 'scans/*.png' --json --confidence 0.5 | jq .objects[].label[/cyan]
+
+    [cyan]framefuse infer photo.jpg --detection-model yolo11n.onnx --classes person,car[/cyan]
 
     Exit status: 0 all done · 1 some picture could not be done, the others are · 2 cannot begin, as when a
     file is not there.
@@ -93,6 +102,7 @@ def infer(
             "model": detection_model,
             "confidence": confidence,
             "iou": iou,
+            "classes": classes,
             "provider": provider,
             "trust_pickle": trust_pickle,
         },

@@ -31,6 +31,15 @@ class Candidates:
         """These rows, in this order."""
         return Candidates(self.boxes[rows], self.scores[rows], self.class_ids[rows])
 
+    def of(self, class_ids: npt.NDArray[np.int32]) -> "Candidates":
+        """Those of these classes, in the order they have."""
+        (rows,) = np.nonzero(np.isin(self.class_ids, class_ids))
+        return self.take(rows)
+
+    def best(self, most: int) -> "Candidates":
+        """All of them as they are, or by falling score where they are more than `most`."""
+        return self if self.scores.size <= most else self.best_first().take(slice(most))
+
     def best_first(self) -> "Candidates":
         """By falling score; equal ones as they were."""
         return self.take(np.argsort(-self.scores, kind="stable"))
@@ -53,8 +62,6 @@ def above(
     if not (np.isfinite(best).all() and np.isfinite(boxes).all()):
         return None
     (rows,) = np.nonzero(best > confidence)
-    if rows.size > MOST_CANDIDATES:
-        rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_CANDIDATES]]
     centre, half = boxes[:2, rows], boxes[2:, rows] / 2
     corners = np.concatenate((centre - half, centre + half)).T.astype(np.float32, copy=False)
     classes = scores[:, rows].argmax(axis=0).astype(np.int32)
@@ -65,11 +72,12 @@ def suppress(found: Candidates, *, iou: float, max_det: int, iou_any_label: floa
     """Keep the best of boxes that overlap, by falling score, at most `max_det`.
 
     Args:
-        found: any number of candidates.
+        found: any number of candidates, of which the best `MOST_CANDIDATES` enter.
         iou: intersection over union of two boxes of one class, above which the lower score goes.
         max_det: of what is kept.
         iou_any_label: the same for what is left, whatever its classes; 1 never suppresses.
     """
+    found = found.best(MOST_CANDIDATES)
     by_label = found.class_ids[:, None].astype(np.float32) * _APART
     if iou_any_label == 1.0:
         return found.take(_best(found.boxes + by_label, found.scores, iou, max_det))

@@ -38,6 +38,9 @@ class DetectionSettings(OnnxSettings):
     iou_any_label: float | None = Field(
         None, ge=0, le=1, description="The same for boxes of different classes; the model's own, else never."
     )
+    classes: str | None = Field(
+        None, description="What counts, by label or number, as person,car; without it, all classes."
+    )
     max_det: int = Field(300, ge=1, le=2000, description="Most objects in one frame.")
     head: HeadName | None = Field(None, description="Layout of the outputs, for a file that does not tell.")
     resize: Resize | None = Field(
@@ -56,6 +59,14 @@ class DetectionSettings(OnnxSettings):
         if text is not None and _COLOUR.fullmatch(text) is None:
             raise PydanticCustomError("colour", "expected three numbers, such as 0.485,0.456,0.406")
         return text
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _as_words(cls, classes: object) -> object:
+        """A number or a list, as framefuse.yaml may have it, in the words of the flag."""
+        if isinstance(classes, list):
+            return ",".join(map(str, classes))
+        return str(classes) if isinstance(classes, int) else classes
 
 
 def choose_fitting(asked: DetectionSettings, name: str, head: Head, said: Fitting | None) -> Fitting:

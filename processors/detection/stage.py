@@ -11,6 +11,7 @@ from framefuse.errors import ModelFailed, Poison
 from framefuse.pictures.decoding import decode_frame, measure
 from framefuse.types import BatchPolicy, Prepared, Record, Stage, origin_of
 from processors.about import About, colours
+from processors.detection.classes import class_ids
 from processors.detection.decode import Candidates, suppress
 from processors.detection.fitting import Fitted
 from processors.detection.heads.choice import Evidence, choose_head
@@ -35,7 +36,8 @@ class Detection:
         """Open the model.
 
         Raises:
-            BadInput: the address has models for both runtimes and `runtime` does not choose.
+            BadInput: the address has models for both runtimes and `runtime` does not choose, or
+                the model does not have one of `classes`.
             ModelUnusable: it is missing, broken, or not a detector with exactly one head we know.
             ProviderUnavailable: the provider is not really active.
         """
@@ -49,6 +51,8 @@ class Detection:
         self._most = self._metadata.max_det or choice.rows
         name, said = self._model.identity.name, self._metadata
         self._fitting = choose_fitting(settings, name, self._head, said.fitting)
+        asked = settings.classes
+        self._classes = None if asked is None else class_ids(asked, name, said.names, choice.classes)
         warn_of_settings(settings, name, self._head, said)
         self._confidence = _first(settings.confidence, self._model.number("confidence"), 0.25)
         self._iou = _first(settings.iou, self._model.number("iou"), 0.7)
@@ -129,6 +133,8 @@ class Detection:
         )
 
     def _kept(self, found: Candidates) -> Candidates:
+        if self._classes is not None:
+            found = found.of(self._classes)
         most = min(self._settings.max_det, self._most)
         if not self._head.overlapping:
             return found.take(slice(most))

@@ -56,6 +56,8 @@ class Choice:
     outputs: tuple[str, ...]
     rows: int
     """Boxes the model gives for one picture, and so the most objects, where nothing says another number."""
+    classes: int | None
+    """None where the outputs do not tell."""
 
 
 def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
@@ -68,7 +70,7 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         head = next(head for head in HEADS if head.name == asked)
         layout = _fit(head, seen)
         if layout is not None:
-            return Choice(head, layout.outputs, layout.rows)
+            return Choice(head, layout.outputs, layout.rows, layout.classes)
         raise ModelUnusable(f"{seen.name} gives {seen.found}: --head {head.name} expects {head.gives}")
     if _has_no_classes(seen):
         raise ModelUnusable(
@@ -91,7 +93,7 @@ def choose_head(seen: Evidence, asked: HeadName | None = None) -> Choice:
         raise ModelUnusable(
             f"{seen.name} gives {seen.found}, and its metadata does not tell what that is: say {names}"
         )
-    return Choice(head, layout.outputs, layout.rows)
+    return Choice(head, layout.outputs, layout.rows, layout.classes)
 
 
 def _fit(head: Head, seen: Evidence) -> Layout | None:
