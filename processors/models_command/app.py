@@ -69,7 +69,7 @@ Resize = Annotated[
 Mean = Annotated[str | None, typer.Option(help="Of a detector, as 0.485,0.456,0.406.", rich_help_panel=_SAID)]
 Std = Annotated[str | None, typer.Option(help="Of a detector, as 0.229,0.224,0.225.", rich_help_panel=_SAID)]
 MapKind = Annotated[str | None, typer.Option(help="RELATIVE_INVERSE or METRIC.", rich_help_panel=_SAID)]
-MapUnit = Annotated[str | None, typer.Option(help="Of METRIC, such as m.", rich_help_panel=_SAID)]
+MapUnit = Annotated[str | None, typer.Option(help="Of METRIC: m.", rich_help_panel=_SAID)]
 Input = Annotated[
     str | None,
     typer.Option(help="Of a depth model: plain, imagenet or depth-anything.", rich_help_panel=_SAID),
