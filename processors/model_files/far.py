@@ -106,7 +106,7 @@ def _fetched(place: Place, options: FetchOptions, kind: Kind, cache: Cache, key:
 
 
 def _kept(folder: Path, sha256: str, known: Known | None, place: Place, kind: Kind) -> LocalModel:
-    """A model of the cache, under the name of its address."""
+    """A model of the cache, under the name that its file has there, whatever address led to it."""
     names = names_in(folder)
     if kind == "folder":
         return LocalModel(folder, last_part(place), sha256, tuple(names), shown(place))
@@ -114,11 +114,9 @@ def _kept(folder: Path, sha256: str, known: Known | None, place: Place, kind: Ki
     main = PurePosixPath(far).name
     if main not in names:  # the same bytes came from another address, perhaps under another name
         main = names[0] if len(names) == 1 else only_onnx(names, shown(place))
-    name = last_part(place)
-    if isinstance(place, HubPlace):
-        name = f"{place.repo}:{place.file or far or main}"
-    elif isinstance(place, StorePlace):
-        name = main
+    name = main
+    if isinstance(place, HubPlace) and PurePosixPath(in_repo := place.file or far).name == main:
+        name = f"{place.repo}:{in_repo}"
     rest = (one for one in names if one != main)
     return LocalModel(folder / main, name, sha256, (main, *rest), shown(place))
 

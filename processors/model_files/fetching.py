@@ -4,11 +4,12 @@ A pinned model that is in the cache needs no network. One without a pin asks its
 when the place does not answer, what is in the cache serves, and a warning says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from framefuse.errors import ModelUnusable
-from processors.model_files.addresses import HubPlace, LocalPlace, WebPlace, last_part, parse, shown
+from processors.model_files.addresses import HubPlace, LocalPlace, Place, WebPlace, last_part, parse, shown
 from processors.model_files.anatomy import companions_of
 from processors.model_files.choice import (
     SETTINGS,
@@ -20,7 +21,7 @@ from processors.model_files.choice import (
 from processors.model_files.far import agreeing, fetch_far, remote_folder
 from processors.model_files.hashing import file_sha256, joint_sha256
 from processors.model_files.model import FetchOptions, LocalModel
-from processors.model_files.remotes import NotThere
+from processors.model_files.remotes import NotThere, Unreachable
 
 __all__ = ["FetchOptions", "LocalModel", "fetch_file", "fetch_folder", "names_at"]
 
@@ -40,7 +41,8 @@ def fetch_file(address: str, options: FetchOptions | None = None) -> LocalModel:
     refuse_torch_file(last_part(place))
     if isinstance(place, LocalPlace):
         return _local_file(place, address)
-    return fetch_far(place, wanted, "file")
+    with _maybe_a_path(place, address):
+        return fetch_far(place, wanted, "file")
 
 
 def fetch_folder(address: str, options: FetchOptions | None = None) -> LocalModel:
@@ -57,7 +59,8 @@ def fetch_folder(address: str, options: FetchOptions | None = None) -> LocalMode
         raise ModelUnusable(
             f"{shown(place)} is a file: expected a repository with config.json and safetensors"
         )
-    return fetch_far(place, wanted, "folder")
+    with _maybe_a_path(place, address):
+        return fetch_far(place, wanted, "folder")
 
 
 def names_at(address: str, options: FetchOptions | None = None) -> Sequence[str]:
@@ -77,7 +80,8 @@ def names_at(address: str, options: FetchOptions | None = None) -> Sequence[str]
         )
     if isinstance(place, WebPlace) or (isinstance(place, HubPlace) and place.file is not None):
         return [last_part(place)]
-    return remote_folder(place, wanted.transfer).names()
+    with _maybe_a_path(place, address):
+        return remote_folder(place, wanted.transfer).names()
 
 
 # ── on this machine ──
@@ -117,6 +121,17 @@ def _local_folder(place: LocalPlace, address: str, *, trust_pickle: bool) -> Loc
     return agreeing(
         LocalModel(place.path, name, joint_sha256(hashes), tuple(names), str(place.path)), place.pin
     )
+
+
+@contextmanager
+def _maybe_a_path(place: Place, address: str) -> Iterator[None]:
+    """Who mistypes a folder of this machine has named a repository, and hears of both."""
+    try:
+        yield
+    except (NotThere, Unreachable) as error:
+        if not isinstance(place, HubPlace) or address.startswith("hf:"):
+            raise
+        raise type(error)(f"{error} (and there is no such file or folder here)") from error
 
 
 def _must_exist(path: Path, address: str) -> None:

@@ -76,7 +76,7 @@ def test_the_same_bytes_under_another_name_are_the_same_model(cache: Path, model
     for address in (f"{models.address}/yolo.onnx", f"{models.address}/elsewhere.onnx#sha256:{HASH}"):
         again = fetch(address, cache)
         assert (again.path, again.sha256) == (first.path, first.sha256)
-    assert again.name == "elsewhere.onnx"
+    assert again.name == "download"
 
 
 def test_a_pinned_model_in_the_cache_needs_no_network(cache: Path) -> None:
@@ -85,7 +85,8 @@ def test_a_pinned_model_in_the_cache_needs_no_network(cache: Path) -> None:
         address = f"{server.address}/yolo.onnx"
         fetch(f"{address}#sha256:{HASH}", cache)
     assert fetch(f"{address}#sha256:{HASH}", cache).sha256 == HASH
-    assert fetch(f"{server.address}/elsewhere.onnx", cache, pin=HASH).name == "elsewhere.onnx"
+    assert fetch(f"{server.address}/elsewhere.onnx", cache, pin=HASH).name == "yolo.onnx"
+    assert fetch("owner/name", cache, pin=HASH).name == "yolo.onnx"
 
 
 def test_a_place_that_does_not_answer_leaves_what_is_in_the_cache(
@@ -161,7 +162,11 @@ def test_more_than_the_limit_is_not_fetched(cache: Path, models: ModelServer) ->
         ("{server}/none.onnx", r"none.onnx cannot be fetched: there is no such file \(HTTP 404\)"),
         ("{server}/model.pt", "is a pickle"),
         ("http://example.invalid/yolo.onnx", "is not https"),
-        ("owner/none", r"is it spelled owner/name\? A private or gated one needs HF_TOKEN"),
+        (
+            "owner/none",
+            r"A private or gated one needs HF_TOKEN \(and there is no such file or folder here\)",
+        ),
+        ("hf:owner/none", r"is it spelled owner/name\? A private or gated one needs HF_TOKEN$"),
         ("owner/none.onnx", r"no model file owner/none.onnx.*for Hugging Face say hf:owner/none.onnx"),
     ],
 )
@@ -211,6 +216,7 @@ def test_a_hub_id_gives_its_onnx_file_at_the_commit_it_has(cache: Path, models: 
     ]
     fetch("owner/name", cache)
     assert len(models.asked) == 3
+    models.files["/owner/name/onnx/model_fp16.onnx"] = b"half"
     half = fetch("hf:owner/name@v1:onnx/model_fp16.onnx", cache)
     assert half.name == "owner/name:onnx/model_fp16.onnx"
 
