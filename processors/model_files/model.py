@@ -56,6 +56,13 @@ class LocalModel:
     """As a log may tell it."""
 
     @property
+    def whence(self) -> str:
+        """What its user knows it by: the path on this machine, of what was fetched the address."""
+        if self.path.is_relative_to(self.address):
+            return str(self.path)
+        return self.address if self.address.endswith(self.path.name) else f"{self.address} ({self.path.name})"
+
+    @property
     def has_settings(self) -> bool:
         """Whether JSON files of transformers belong to it."""
         return not set(SETTINGS).isdisjoint(self.files)

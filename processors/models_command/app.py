@@ -78,7 +78,7 @@ Input = Annotated[
 
 @app.command(name="list")
 def list_models(*, as_json: AsJson = False) -> None:
-    """The demo models, and what was fetched into the cache: size, sha256, and from where.
+    """The demo models, and what was fetched into the cache: from where, size, and the pin for behind it.
 
     [cyan]framefuse models list[/cyan]
 

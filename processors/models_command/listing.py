@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from processors.model_files.cache import Cache, names_in
 from processors.model_files.hashing import file_sha256
@@ -57,14 +56,14 @@ def show(found: Everything) -> None:
     """Print them."""
     console = Console(highlight=False)
     console.print("[bold]Demo models[/], which know synthetic scenes only")
-    console.print(_table(found.demo, list(_DEMO)))
+    _print(console, found.demo, list(_DEMO))
     if not found.cached:
         console.print(f"\nNothing is in the cache, {escape(str(found.folder))}", soft_wrap=True)
         return
     total = sum({one.sha256: one.size_bytes for one in found.cached}.values())
     where = escape(str(found.folder))
     console.print(f"\n[bold]Fetched[/], {size_of(total)} in {where}", soft_wrap=True)
-    console.print(_table(found.cached, [one.address or "an earlier state" for one in found.cached]))
+    _print(console, found.cached, [one.address or "an earlier state" for one in found.cached])
 
 
 def size_of(count_bytes: int) -> str:
@@ -72,16 +71,12 @@ def size_of(count_bytes: int) -> str:
     return f"{count_bytes / 1e6:.1f} MB" if count_bytes >= 1e6 else f"{count_bytes / 1e3:.1f} kB"
 
 
-def _table(models: Sequence[Listed], whence: Sequence[str]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold", ratio=2)
-    table.add_column(overflow="fold", ratio=1)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim", no_wrap=True)
+def _print(console: Console, models: Sequence[Listed], whence: Sequence[str]) -> None:
+    """Some lines for each: addresses and pins are copied, so they are never broken into two lines."""
     for model, place in zip(models, whence, strict=True):
-        size = size_of(model.size_bytes)
-        table.add_row(escape(place), escape(model.name), size, f"sha256 {model.sha256[:12]}…")
-    return table
+        console.print(escape(place), soft_wrap=True)
+        console.print(f"  {escape(model.name)}, {size_of(model.size_bytes)}", soft_wrap=True)
+        console.print(f"  [dim]#sha256:{model.sha256}[/]", soft_wrap=True)
 
 
 def _demo() -> list[Listed]:

@@ -10,6 +10,7 @@ from processors.models_command.checking import Unusable, Usable
 from processors.models_command.listing import size_of
 
 _MOST_CLASSES = 12
+_NAME_WIDTH = len("pictures")
 
 
 def show(found: Usable | Unusable) -> None:
@@ -21,8 +22,10 @@ def show(found: Usable | Unusable) -> None:
     console = Console(highlight=False)
     head = f"[green]usable[/]: {escape(found.about.model.identity.name)}, for {found.stage}"
     console.print(f"{head}, {escape(found.about.family)}\n", soft_wrap=True)
+    # By itself, as a table would break a long address into pieces that nobody can copy.
+    console.print(f"[dim]{'from':<{_NAME_WIDTH}}[/]  {escape(found.file.address)}", soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=_NAME_WIDTH)
     table.add_column(overflow="fold")
     for name, text in _rows(found):
         table.add_row(name, escape(text))
@@ -80,7 +83,6 @@ def _rows(found: Usable) -> list[tuple[str, str]]:
     free = ", other sizes too" if shape.any_size else ""
     outputs = zip(model.output_names, model.output_shapes, strict=True)
     rows = [
-        ("from", found.file.address),
         ("sha256", model.identity.sha256),
         ("files", f"{', '.join(found.file.files)} ({size_of(found.size_bytes)})"),
         ("input", f"{shape.name} {size} {shape.dtype.__name__}{free}"),

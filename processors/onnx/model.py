@@ -31,6 +31,7 @@ from processors.providers import CPU, Opened, Provider, SessionWish, open_sessio
 from schemas.records import Model
 
 log = logging.getLogger("framefuse.onnx")
+_NOT_PARSED = "Protobuf parsing failed"
 
 
 class OnnxModel(PictureModel):
@@ -63,7 +64,7 @@ class OnnxModel(PictureModel):
         """
         found, self._tuning = _found(model), tuning or Tuning()
         options = tensorrt_options(self._tuning, found.sha256) if provider is Provider.TENSORRT else {}
-        opened = _open(found.path, provider, SessionWish(threads, options))
+        opened = _open(found, provider, SessionWish(threads, options))
         try:
             self._use(opened, found, size)
         except ModelFailed as error:
@@ -72,7 +73,7 @@ class OnnxModel(PictureModel):
             if provider is not Provider.AUTO:
                 raise ModelUnusable(f"{error}: {mends_for(str(error))}try --provider cpu") from error
             reason = f"{opened.provider} is there and cannot run it ({error})"
-            on_cpu = _open(found.path, Provider.CPU, SessionWish(threads))
+            on_cpu = _open(found, Provider.CPU, SessionWish(threads))
             opened = replace(on_cpu, reason=reason, fell_back=True)
             self._use(opened, found, size)
         self.reason = opened.reason
@@ -173,16 +174,19 @@ def _found(model: LocalModel | Path) -> LocalModel:
     return fetch_file(str(model)) if isinstance(model, Path) else model
 
 
-def _open(path: Path, provider: Provider, wish: SessionWish) -> Opened:
+def _open(model: LocalModel, provider: Provider, wish: SessionWish) -> Opened:
     try:
-        return open_session(path, provider, wish)
+        return open_session(model.path, provider, wish)
     except Stop:
         raise
     except Exception as error:  # the runtime's errors have no common class but this
-        mistaken = mistaken_for(path)
+        mistaken = mistaken_for(model.path)
         if mistaken is not None:
-            raise ModelUnusable(f"{path} is not a usable ONNX model but {mistaken}") from error
-        message = f"{path} is not a usable ONNX model: {first_line(error)}"
+            raise ModelUnusable(f"{model.whence} is not a usable ONNX model but {mistaken}") from error
+        reason = first_line(error)
+        if _NOT_PARSED in reason:
+            reason = f"damaged, cut off or no ONNX file ({model.path.stat().st_size} bytes)"
+        message = f"{model.whence} is not a usable ONNX model: {reason}"
         if "external" in message:  # weights may lie outside, but not what shapes hang on
             message += ": save it as one file, or with onnx's usual size_threshold"
         raise ModelUnusable(message) from error

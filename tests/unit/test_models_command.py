@@ -78,7 +78,7 @@ def test_what_run_has_to_be_told_check_can_be_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "reason"),
     [
-        (b"no model", [], "is not a usable ONNX model: Protobuf parsing failed"),
+        (b"no model", [], "is not a usable ONNX model: damaged, cut off or no ONNX file (8 bytes)"),
         (b"", [], "is not a usable ONNX model but empty"),
         (None, ["--provider", "tensorrt"], "provider tensorrt was asked for"),
         (None, ["--head", "yolov5"], "--head yolov5 expects 1×N×(5+classes)"),
@@ -130,6 +130,8 @@ def test_a_model_that_is_checked_is_in_the_list_with_its_pin(server: ModelServer
     assert cached["address"] == address
     assert cached["sha256"] == sha256(content).hexdigest()
     assert (cached["size_bytes"], Path(cached["path"]).read_bytes()) == (len(content), content)
+    assert f"\n{address}\n  d.onnx, " in run("list").stdout
+    assert f"\n  #sha256:{cached['sha256']}\n" in run("list").stdout
     assert run("check", f"{address}#sha256:{cached['sha256']}").exit_code == 0
     server.files["/a/d.onnx"] = a_detector(tmp_path / "new.onnx", HEAD + 1, metadata=NAMES).read_bytes()
     run("check", address)
@@ -144,6 +146,7 @@ def test_no_report_tells_a_password_or_a_signature(server: ModelServer, tmp_path
     server.files["/d.onnx"] = a_detector(tmp_path / "d.onnx", HEAD, metadata=NAMES).read_bytes()
     usable = [run("check", address), run("check", address, "--json"), run("list", "--json")]
     assert [one.exit_code for one in [*refused, *usable]] == [1, 1, 0, 0, 0]
+    assert f"unusable: {server.address}/d.onnx is not a usable ONNX model: damaged" in refused[0].stderr
     assert all("secret" not in one.stdout + one.stderr for one in [*refused, *usable])
 
 
