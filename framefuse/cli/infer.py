@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from framefuse.cli.model_options import Head, Input, MapKind, MapUnit, Mean, Resize, Std
 from framefuse.cli.options import AsJson
 
 _MODELS = "Models"
@@ -80,6 +81,13 @@ def infer(
     classes: Classes = None,
     provider: Provider = None,
     trust_pickle: TrustPickle = None,
+    head: Head = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    map_kind: MapKind = None,
+    map_unit: MapUnit = None,
+    input: Input = None,  # noqa: A002 - the name of the option
 ) -> None:
     """Find objects and depth in pictures, without Kafka.
 
@@ -89,6 +97,8 @@ def infer(
 
     [cyan]framefuse infer photo.jpg --detection-model yolo11n.onnx --classes person,car[/cyan]
 
+    Other settings of a stage are variables here, as FRAMEFUSE_DETECTION_MAX_DET and FRAMEFUSE_DEPTH_RUNTIME.
+
     Exit status: 0 all done · 1 some picture could not be done, the others are · 2 cannot begin, as when a
     file is not there.
     """
@@ -97,16 +107,26 @@ def infer(
     from framefuse.runtime.inline import open_inline
 
     logging.getLogger("framefuse.model").setLevel(logging.WARNING)  # each result names its provider
+    both: dict[str, object] = {"provider": provider, "trust_pickle": trust_pickle}
     flags: dict[str, dict[str, object]] = {
         OneStage.DETECTION: {
             "model": detection_model,
             "confidence": confidence,
             "iou": iou,
             "classes": classes,
-            "provider": provider,
-            "trust_pickle": trust_pickle,
+            "head": head,
+            "resize": resize,
+            "mean": mean,
+            "std": std,
+            **both,
         },
-        OneStage.DEPTH: {"model": depth_model, "provider": provider, "trust_pickle": trust_pickle},
+        OneStage.DEPTH: {
+            "model": depth_model,
+            "map_kind": map_kind,
+            "map_unit": map_unit,
+            "input": input,
+            **both,
+        },
     }
     asked = {name: given for name, given in flags.items() if stage in (None, name)}
     paths = image_paths(images, recursive=recursive)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from framefuse.cli.model_options import Head, Input, MapKind, MapUnit, Mean, Resize, Std
 from framefuse.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ class OfStage(StrEnum):
     DEPTH = "depth"
 
 
-_SAID = "For a file that does not tell"
 MaxMb = Annotated[int | None, typer.Option(min=1, help="A larger one is not fetched; 4000 by default.")]
 TrustPickle = Annotated[
     bool | None,
@@ -59,21 +59,6 @@ Runtime = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads inside the model; 1 by default.")]
 Runs = Annotated[int, typer.Option(min=1, max=10_000, help="Runs that are timed, after one that is not.")]
-Head = Annotated[
-    str | None,
-    typer.Option(help="Layout of a detector's outputs, such as yolov8 or detr.", rich_help_panel=_SAID),
-]
-Resize = Annotated[
-    str | None, typer.Option(help="letterbox, stretch or stretch-smooth.", rich_help_panel=_SAID)
-]
-Mean = Annotated[str | None, typer.Option(help="Of a detector, as 0.485,0.456,0.406.", rich_help_panel=_SAID)]
-Std = Annotated[str | None, typer.Option(help="Of a detector, as 0.229,0.224,0.225.", rich_help_panel=_SAID)]
-MapKind = Annotated[str | None, typer.Option(help="RELATIVE_INVERSE or METRIC.", rich_help_panel=_SAID)]
-MapUnit = Annotated[str | None, typer.Option(help="Of METRIC: m.", rich_help_panel=_SAID)]
-Input = Annotated[
-    str | None,
-    typer.Option(help="Of a depth model: plain, imagenet or depth-anything.", rich_help_panel=_SAID),
-]
 
 
 @app.command(name="list")

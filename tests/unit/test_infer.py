@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 from framefuse.cli.infer import infer
 from framefuse.errors import BadInput, ModelUnusable
 from framefuse.runtime.inline import frame_of, open_inline
+from framefuse.settings import in_variables
+from processors.detection.settings import DetectionSettings
 from schemas.records import Fused, Outcome
 from tests.parts.model_server import a_model_server
 from tests.unit.models import a_depth_net, a_detector
@@ -174,20 +176,43 @@ def test_the_demo_models_say_once_what_they_are_for_and_others_say_nothing(
     assert run(models, photo, "--json").stderr == ""
 
 
-def test_what_is_no_option_here_is_named_as_a_variable_and_that_helps(
+def test_what_a_file_does_not_tell_is_said_by_the_options_that_the_error_names_or_by_variables(
     models: dict[str, Path], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models["depth"] = a_depth_net(tmp_path / "untold.onnx", metadata={"scale": "10"})
     said = str(run(models, photo).exception)
-    assert "add FRAMEFUSE_DEPTH_MAP_KIND, FRAMEFUSE_DEPTH_MAP_UNIT (of METRIC) and" in said
-    assert "FRAMEFUSE_DEPTH_INPUT=plain|imagenet|depth-anything" in said
+    assert "add --map-kind, --map-unit (of METRIC) and" in said
+    assert "--input plain|imagenet|depth-anything" in said
+    told = ("--map-kind", "RELATIVE_INVERSE", "--input", "plain")
+    assert run(models, photo, *told).exit_code == 0
+    assert "--head detr expects" in str(run(models, photo, "--head", "detr").exception)
     monkeypatch.setenv("FRAMEFUSE_DEPTH_MAP_KIND", "RELATIVE_INVERSE")
     monkeypatch.setenv("FRAMEFUSE_DEPTH_INPUT", "plain")
     assert run(models, photo).exit_code == 0
-
-    monkeypatch.setenv("FRAMEFUSE_DETECTION_HEAD", "detr")
-    assert "FRAMEFUSE_DETECTION_HEAD=detr expects" in str(run(models, photo).exception)
     assert "choose --provider cpu" in str(run(models, photo, "--provider", "cuda").exception)
+
+
+def test_an_error_names_as_a_variable_what_is_an_option_of_run_alone() -> None:
+    said = in_variables("say --runtime torch or --head detr", DetectionSettings, {"head": None})
+    assert said == "say FRAMEFUSE_DETECTION_RUNTIME=torch or --head detr"
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels"), [("car", ["car"]), ("0", ["ball"]), ("car,ball", ["ball", "car"])]
+)
+def test_only_the_classes_that_were_asked_for_are_found(
+    models: dict[str, Path], photo: Path, asked: str, labels: list[str]
+) -> None:
+    (seen,) = objects_of(run(models, photo, "--classes", asked, "--json"))
+    assert [found["label"] for found in seen["objects"]] == labels
+
+
+def test_a_class_that_the_model_does_not_have_ends_it_with_the_nearest(
+    models: dict[str, Path], photo: Path
+) -> None:
+    refused = run(models, photo, "--classes", "cra").exception
+    assert isinstance(refused, BadInput)
+    assert str(refused).startswith("d.onnx has no class 'cra' (did you mean car?): it has 0 ball, 1 car; say")
 
 
 def test_a_picture_above_the_limit_says_what_raises_it(
