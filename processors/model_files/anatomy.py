@@ -115,8 +115,12 @@ def anatomy_of(content: memoryview) -> Anatomy:
     )
 
 
-def companions_of(path: Path) -> Companions:
+def companions_of(path: Path, whence: str | None = None) -> Companions:
     """What this file needs beside it; nothing where it is no ONNX file.
+
+    Args:
+        path: where it lies.
+        whence: what errors call it, where its user does not know it by that path.
 
     Raises:
         ModelUnusable: a name leads out of the folder.
@@ -129,7 +133,7 @@ def companions_of(path: Path) -> Companions:
     for name in anatomy.external:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name or not name.isprintable():
-            raise ModelUnusable(f"{path} keeps weights in {name!r}: expected a file beside it")
+            raise ModelUnusable(f"{whence or path} keeps weights in {name!r}: expected a file beside it")
     weights = sorted(str(PurePosixPath(name)) for name in anatomy.external)
     return Companions(weights, settings=not anatomy.speaks_for_itself)
 

@@ -155,7 +155,7 @@ class _Incoming:
         self.main = self.main or only_onnx(self._remote.names(), self._remote.shown)
         far = PurePosixPath(self.main)
         self._get(self.main, far.name)
-        needs = companions_of(self._scratch / far.name)
+        needs = companions_of(self._scratch / far.name, self._remote.shown)
         for name in needs.weights:
             self._get(str(far.parent / name), name)
         names = [far.name, *needs.weights]

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from processors.model_files.cache import Cache, names_in
 from processors.model_files.hashing import file_sha256
+from processors.models_command.wrapping import print_whole
 
 _DEMO = {"detection": "demo-detector.onnx", "depth": "demo-depth.onnx"}
 
@@ -58,11 +59,11 @@ def show(found: Everything) -> None:
     console.print("[bold]Demo models[/], which know synthetic scenes only")
     _print(console, found.demo, list(_DEMO))
     if not found.cached:
-        console.print(f"\nNothing is in the cache, {escape(str(found.folder))}", soft_wrap=True)
+        print_whole(console, f"\nNothing is in the cache, {escape(str(found.folder))}")
         return
     total = sum({one.sha256: one.size_bytes for one in found.cached}.values())
     where = escape(str(found.folder))
-    console.print(f"\n[bold]Fetched[/], {size_of(total)} in {where}", soft_wrap=True)
+    print_whole(console, f"\n[bold]Fetched[/], {size_of(total)} in {where}")
     _print(console, found.cached, [one.address or "an earlier state" for one in found.cached])
 
 
@@ -74,9 +75,9 @@ def size_of(count_bytes: int) -> str:
 def _print(console: Console, models: Sequence[Listed], whence: Sequence[str]) -> None:
     """Some lines for each: addresses and pins are copied, so they are never broken into two lines."""
     for model, place in zip(models, whence, strict=True):
-        console.print(escape(place), soft_wrap=True)
-        console.print(f"  {escape(model.name)}, {size_of(model.size_bytes)}", soft_wrap=True)
-        console.print(f"  [dim]#sha256:{model.sha256}[/]", soft_wrap=True)
+        print_whole(console, escape(place))
+        print_whole(console, f"  {escape(model.name)}, {size_of(model.size_bytes)}")
+        print_whole(console, f"  [dim]#sha256:{model.sha256}[/]")
 
 
 def _demo() -> list[Listed]:

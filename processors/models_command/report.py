@@ -8,6 +8,7 @@ from rich.table import Table
 
 from processors.models_command.checking import Unusable, Usable
 from processors.models_command.listing import size_of
+from processors.models_command.wrapping import print_whole
 
 _MOST_CLASSES = 12
 _NAME_WIDTH = len("pictures")
@@ -16,14 +17,14 @@ _NAME_WIDTH = len("pictures")
 def show(found: Usable | Unusable) -> None:
     """Print it; why a model cannot be used goes to stderr, in red."""
     if isinstance(found, Unusable):
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"[bold red]unusable[/]: {escape(found.reason).replace(chr(10), f'{chr(10)}  ')}")
+        reason = escape(found.reason).replace("\n", "\n  ")
+        print_whole(Console(stderr=True, highlight=False), f"[bold red]unusable[/]: {reason}")
         return
     console = Console(highlight=False)
     head = f"[green]usable[/]: {escape(found.about.model.identity.name)}, for {found.stage}"
-    console.print(f"{head}, {escape(found.about.family)}\n", soft_wrap=True)
+    print_whole(console, f"{head}, {escape(found.about.family)}\n")
     # By itself, as a table would break a long address into pieces that nobody can copy.
-    console.print(f"[dim]{'from':<{_NAME_WIDTH}}[/]  {escape(found.file.address)}", soft_wrap=True)
+    print_whole(console, f"[dim]{'from':<{_NAME_WIDTH}}[/]  {escape(found.file.address)}")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True, min_width=_NAME_WIDTH)
     table.add_column(overflow="fold")

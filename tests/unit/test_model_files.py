@@ -352,12 +352,17 @@ def test_weights_beside_a_file_come_along_and_count_for_its_hash(
         fetch(str(path), cache)
 
 
-def test_weights_that_lie_outside_the_folder_are_refused(tmp_path: Path, cache: Path) -> None:
+def test_weights_that_lie_outside_the_folder_are_refused(
+    tmp_path: Path, cache: Path, models: ModelServer
+) -> None:
     path = with_weights_beside(a_depth_net(tmp_path / "net.onnx"), smallest=0)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"net.onnx_data", b"../../../etcc"))
     with pytest.raises(ModelUnusable, match="expected a file beside it"):
         fetch(str(path), cache)
+    models.files["/net.onnx"] = path.read_bytes()
+    with pytest.raises(ModelUnusable, match=f"^{models.address}/net.onnx keeps weights in"):
+        fetch(f"{models.address}/net.onnx", cache)
 
 
 def test_the_anatomy_of_a_file_is_read_without_the_onnx_package(tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from framefuse.errors import BadInput
 from processors.model_files.remotes import NotThere
 from processors.models_command.app import app
+from processors.models_command.wrapping import print_whole
 from tests.parts.model_server import ModelServer, a_model_server
 from tests.unit.models import a_depth_net, a_detector
 
@@ -148,6 +151,15 @@ def test_no_report_tells_a_password_or_a_signature(server: ModelServer, tmp_path
     assert [one.exit_code for one in [*refused, *usable]] == [1, 1, 0, 0, 0]
     assert f"unusable: {server.address}/d.onnx is not a usable ONNX model: damaged" in refused[0].stderr
     assert all("secret" not in one.stdout + one.stderr for one in [*refused, *usable])
+
+
+def test_an_address_is_wrapped_between_words_in_a_terminal_and_never_in_a_pipe() -> None:
+    text = f"[red]unusable[/]: https://host/{'a' * 30} is cut off\n  and " + "b" * 50
+    shown = {True: StringIO(), False: StringIO()}
+    for terminal, file in shown.items():
+        print_whole(Console(file=file, width=40, force_terminal=terminal, color_system=None), text)
+    assert shown[True].getvalue() == f"unusable:\nhttps://host/{'a' * 30}\nis cut off\n  and\n{'b' * 50}\n"
+    assert shown[False].getvalue() == text.replace("[red]", "").replace("[/]", "") + "\n"
 
 
 def test_export_writes_over_nothing_unless_it_is_told(tmp_path: Path) -> None:
