@@ -6,9 +6,10 @@ What happens is in `framefuse.runtime.inline`, what is shown in `infer_view`.
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from framefuse.cli.model_options import Head, Input, MapKind, MapUnit, Mean, Resize, Std
 from framefuse.cli.options import AsJson
@@ -64,6 +65,33 @@ TrustPickle = Annotated[
         rich_help_panel=_MODELS,
     ),
 ]
+
+
+class InferCommand(TyperCommand):
+    """Says of an option that only `run` has which variable does the same here."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as the base class has it
+        """The same, with another message."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            option = getattr(error, "option_name", None)
+            variables = _variables(option) if isinstance(option, str) else []
+            if variables:
+                error.message = f"No such option: {option}: say it as {' or '.join(variables)}."  # type: ignore[attr-defined]  # of click's NoSuchOption
+                error.possibilities = []  # type: ignore[attr-defined]
+            raise
+
+
+def _variables(option: str) -> list[str]:
+    """Those of the stages for what `run` has as this option."""
+    from framefuse.plugins import load_stage
+
+    field = option.removeprefix("--").replace("-", "_")
+    kinds = [load_stage(name).settings for name in OneStage]
+    return [
+        f"{kind.model_config['env_prefix']}{field.upper()}" for kind in kinds if field in kind.model_fields
+    ]
 
 
 def infer(

@@ -15,7 +15,7 @@ from framefuse.cli import broker, dead_letters, ending, run, streams, topics
 from framefuse.cli.audit import audit
 from framefuse.cli.demo import demo
 from framefuse.cli.doctor import doctor
-from framefuse.cli.infer import infer
+from framefuse.cli.infer import InferCommand, infer
 from framefuse.cli.publish import publish
 from framefuse.cli.title import hide_credentials, shown_arguments
 from framefuse.cli.watch import watch
@@ -178,7 +178,7 @@ app.add_typer(run.app, name="run")
 
 app.command()(watch)
 app.command()(doctor)
-app.command()(infer)
+app.command(cls=InferCommand)(infer)
 app.command()(audit)
 app.add_typer(dead_letters.app, name="dead-letters")
 

@@ -147,6 +147,20 @@ def test_2_is_what_cannot_be_done_as_asked_in_one_line(command: str, said: str, 
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--max-det", "No such option: --max-det: say it as FRAMEFUSE_DETECTION_MAX_DET."),
+        ("--runtime", "say it as FRAMEFUSE_DETECTION_RUNTIME or FRAMEFUSE_DEPTH_RUNTIME."),
+        ("--classses", "No such option: --classses"),
+    ],
+)
+def test_infer_names_the_variable_of_an_option_that_only_run_has(option: str, said: str) -> None:
+    code, _, errors = told("infer", "photo.jpg", option, "4")
+    assert code == 2
+    assert said in errors
+
+
 def test_a_misspelt_variable_is_told_once_by_every_command_and_nothing_is_told_of_a_good_one(
     tmp_path: Path,
 ) -> None:
