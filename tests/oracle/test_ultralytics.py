@@ -76,12 +76,25 @@ class Twice:
     """One model file, open in both."""
 
     def __init__(self, path: Path) -> None:
-        self._theirs = opened(str(path))
+        self._path, self._theirs = path, opened(str(path))
         self._ours = Detection(load(DetectionSettings, model=path, provider=Provider.CPU))
 
     def theirs(self, picture: Path) -> list[Found]:
         """What Ultralytics finds."""
         return predicted(self._theirs, picture)
+
+    def theirs_of(self, classes: list[int], picture: Path) -> list[Found]:
+        """What Ultralytics finds of these classes."""
+        return predicted(self._theirs, picture, classes)
+
+    def ours_of(self, classes: list[int], picture: Path) -> list[Found]:
+        """What framefuse finds of them."""
+        asked = ",".join(map(str, classes))
+        (found,) = found_by(
+            Detection(load(DetectionSettings, model=self._path, provider=Provider.CPU, classes=asked)),
+            picture,
+        )
+        return found
 
     def ours(self, picture: Path) -> list[Found]:
         """What framefuse finds."""
@@ -89,10 +102,21 @@ class Twice:
         return found
 
 
-def predicted(model: Any, picture: Path) -> list[Found]:  # noqa: ANN401 - Ultralytics has no types here
+def predicted(
+    model: Any,  # noqa: ANN401 - Ultralytics has no types here
+    picture: Path,
+    classes: list[int] | None = None,
+) -> list[Found]:
     """What Ultralytics finds; boxes clipped to the picture, which it leaves out for RT-DETR."""
     (result,) = model.predict(
-        str(picture), imgsz=SIZE, conf=0.25, iou=0.7, max_det=300, device="cpu", verbose=False
+        str(picture),
+        imgsz=SIZE,
+        conf=0.25,
+        iou=0.7,
+        max_det=300,
+        classes=classes,
+        device="cpu",
+        verbose=False,
     )
     height, width = result.orig_shape
     clipped = np.clip(result.boxes.xyxy.numpy(), 0, [width, height, width, height])
@@ -103,3 +127,10 @@ def predicted(model: Any, picture: Path) -> list[Found]:  # noqa: ANN401 - Ultra
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_boxes_are_those_of_ultralytics(model: Twice, pictures: Path, name: str) -> None:
     assert_same(model.theirs(pictures / name), model.ours(pictures / name))
+
+
+def test_the_boxes_of_some_classes_are_those_of_ultralytics(model: Twice, pictures: Path) -> None:
+    picture = pictures / next(iter(PICTURES))
+    classes = sorted({one.class_id for one in model.ours(picture)})
+    some = classes[: max(1, len(classes) - 1)]
+    assert_same(model.theirs_of(some, picture), model.ours_of(some, picture))
