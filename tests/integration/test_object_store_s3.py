@@ -1,7 +1,7 @@
 """The object-store sink on a real S3 server: put if absent, adoption by range, clear refusals, DuckDB."""
 
 from collections.abc import Callable, Sequence
-from threading import Barrier, Thread
+from threading import Barrier, Lock, Thread, get_ident
 
 import obstore
 import pyarrow as pa
@@ -13,6 +13,7 @@ from framefuse.errors import Stop
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Partition, SinkContext
 from sinks.object_store import ObjectStoreSettings, ObjectStoreSink, open_store
+from sinks.result_store import ResultStore
 from tests.parts.results import CONTEXT, Group, GroupPositions, outputs
 from tests.parts.s3 import S3Server
 
@@ -63,22 +64,33 @@ def test_the_next_owner_goes_on_where_the_file_of_a_killed_writer_ends(url: str)
     assert frames(from_url(url, client_options={"allow_http": True})) == list(range(13))
 
 
-def test_of_two_writers_at_once_one_file_stays_and_both_go_on_after_it(url: str) -> None:
-    together, group = Barrier(2), Group()
+def test_of_two_writers_at_once_one_file_stays_and_both_go_on_after_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked and found nothing, then both put: in turn, as s3proxy lets two puts at once win."""
+    looked, turn, create = Barrier(2), Lock(), ResultStore.create
+    seen: set[int] = set()
 
-    def write(last: int) -> None:
-        sink = a_sink(url)
-        together.wait()
-        sink.write(outputs(0, last), GroupPositions(group, last + 1))
+    def in_turn(store: ResultStore, key: str, content: bytes) -> None:
+        if get_ident() not in seen:
+            seen.add(get_ident())
+            looked.wait(30)
+        with turn:
+            create(store, key, content)
 
-    writers = [Thread(target=write, args=(last,)) for last in (9, 19)]
+    monkeypatch.setattr(ResultStore, "create", in_turn)
+    group = Group()
+    writers = [
+        Thread(target=lambda last=last: a_sink(url).write(outputs(0, last), GroupPositions(group, last + 1)))
+        for last in (9, 19)
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     kept = frames(from_url(url, client_options={"allow_http": True}))
-    assert kept in (list(range(20)), list(range(10)))
-    assert group.committed == len(kept)
+    assert kept == list(range(20))
+    assert max(group.commits) == 20
 
 
 def test_a_bucket_that_does_not_exist_stops_the_worker_at_its_start(environment: pytest.MonkeyPatch) -> None:
