@@ -13,10 +13,10 @@ from typing import cast
 
 import confluent_kafka as ck
 
-from framefuse.errors import BrokerUnavailable, Retry, Stop
+from framefuse.errors import BrokerUnavailable, Retry
 from framefuse.kafka.connection import REQUEST_TIMEOUT_S, client_config
 from framefuse.kafka.messages import Message, RawError, RawMessage, message_of
-from framefuse.kafka.notes import metadata_for, read_metadata
+from framefuse.kafka.notes import made_anew, metadata_for, read_metadata
 from framefuse.kafka.refusals import denied, lacks_right
 from framefuse.settings import KafkaSettings
 from framefuse.types import Member, Partition
@@ -198,7 +198,7 @@ class GroupConsumer:
                 offset = low
                 self.commit({part: offset})
             elif None not in (series, self._series) and series != self._series:
-                raise self._made_anew("frames", f"{self.group} has worked on topic {series}")
+                raise made_anew("frames", f"{self.group} has worked on topic {series}")
             starts[part] = Assignment(offset, note, high)
         self._generation += 1
         self._next = {part: start.offset for part, start in starts.items()}
@@ -243,12 +243,6 @@ class GroupConsumer:
         except ck.KafkaException as error:
             raise Retry(f"bounds of {part.topic}-{part.number}: {error.args[0].str()}") from None
 
-    def _made_anew(self, topic: str, why: str) -> Stop:
-        return Stop(
-            f"the topic {topic} was made anew ({why}), and the others still tell of the old one: use another "
-            f"--prefix, or make all topics anew and delete their groups ('kafka-consumer-groups.sh --delete')"
-        )
-
     def _reassign(self) -> None:
         """Give the client explicit positions: after an error it has none of its own, and refuses to seek."""
         self._consumer.assign(
@@ -288,7 +282,7 @@ class GroupConsumer:
         low, high = self._bounds(part)
         first = self._next[part]
         if first > high:
-            raise self._made_anew(
+            raise made_anew(
                 part.topic, f"{self.group} stands at {first} of partition {part.number}, which ends at {high}"
             )
         if first < low:

@@ -6,8 +6,8 @@ decide every frame once more, and write it once more.
 
 from collections.abc import Iterable
 
-from framefuse.errors import Stop
 from framefuse.kafka import Admin, Message, Reader
+from framefuse.kafka.notes import made_anew
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import SchemaBook, decode
@@ -39,11 +39,8 @@ class LastOutcomes:
         ends = Admin(self._kafka).end_offsets(self._frames) if found else {}
         for number, outcome in found.items():
             if outcome.frame.offset >= ends[number]:
-                raise Stop(
-                    f"{self._topic} tells of offset {outcome.frame.offset} of {self._frames}-{number}, which "
-                    f"ends at {ends[number]}: {self._frames} was made anew. "
-                    "Use another --prefix, or make all topics anew"
-                )
+                told = f"{self._topic} tells of offset {outcome.frame.offset} of partition {number}"
+                raise made_anew(self._frames, f"{told}, which ends at {ends[number]}")
         return found
 
     def _last(self, reader: Reader, part: Partition, low: int, end: int) -> Message | None:

@@ -1,11 +1,8 @@
 """From an address to an open detector, and to what lies beside its file."""
 
 from processors.detection.beside import Beside, read_beside
-from processors.hub.folder import read_folder
-from processors.hub.loading import TorchModel
-from processors.hub.opening import Runtime, Wish, fetch_for
+from processors.hub.opening import Runtime, Wish, fetch_for, open_fetched
 from processors.model_files.fetching import FetchOptions
-from processors.onnx import OnnxModel
 from processors.picture_model import PictureModel
 
 
@@ -26,8 +23,6 @@ def open_detector(
         ProviderUnavailable: the provider is not there.
     """
     runtime, found = fetch_for(address, wish.runtime, options)
-    if runtime is Runtime.TORCH:
-        return TorchModel(read_folder(found), wish.provider, threads=wish.threads), Beside()
-    beside = read_beside(found.path) if found.has_settings else Beside()
-    model = OnnxModel(found, wish.provider, threads=wish.threads, size=beside.size, tuning=wish.tuning)
-    return model, beside
+    told = runtime is Runtime.ONNX and found.has_settings
+    beside = read_beside(found.path) if told else Beside()
+    return open_fetched(runtime, found, wish, size=beside.size), beside

@@ -47,10 +47,20 @@ def open_model(address: str, wish: Wish, options: FetchOptions | None = None) ->
         ModelUnusable: there is no such model, or it cannot be opened.
         ProviderUnavailable: the provider is not there.
     """
-    runtime, found = fetch_for(address, wish.runtime, options)
+    return open_fetched(*fetch_for(address, wish.runtime, options), wish)
+
+
+def open_fetched(
+    runtime: Runtime, found: LocalModel, wish: Wish, *, size: tuple[int, int] | None = None
+) -> PictureModel:
+    """Open what `fetch_for` gave; `size` is that of an ONNX file's free input, as `OnnxModel` takes it.
+
+    Raises:
+        ModelUnusable, ProviderUnavailable: as `open_model`.
+    """
     if runtime is Runtime.TORCH:
         return TorchModel(read_folder(found), wish.provider, threads=wish.threads)
-    return OnnxModel(found, wish.provider, threads=wish.threads, tuning=wish.tuning)
+    return OnnxModel(found, wish.provider, threads=wish.threads, size=size, tuning=wish.tuning)
 
 
 def fetch_for(
