@@ -3,9 +3,8 @@
 import json
 import re
 import signal
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from schemas.topics import FRAMES
 from tests.parts import rtsp_server
 from tests.parts.pipeline import Pipeline, a_pipeline
 from tests.parts.rtsp_server import LOGIN, RtspServer
+from tests.parts.waiting import until
 
 pytestmark = pytest.mark.broker
 BOOK = SchemaBook()
@@ -112,10 +112,3 @@ def sent(pipeline: Pipeline) -> dict[str, list[Frame]]:
             frame = decode(message.value, Frame, BOOK)
             found.setdefault(frame.stream_id, []).append(frame)
     return found
-
-
-def until(true: Callable[[], object], patience_s: float = 60.0) -> None:
-    give_up_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < give_up_s, "it never came true"
-        time.sleep(0.1)

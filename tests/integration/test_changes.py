@@ -3,8 +3,7 @@
 import json
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
@@ -17,7 +16,8 @@ from confluent_kafka.admin import AdminClient
 from framefuse.broker.home import RunningBroker
 from schemas.topics import FRAMES
 from tests.parts.pipeline import Pipeline, a_pipeline, assert_exactly_one_outcome, frames
-from tests.parts.secure_broker import free_port
+from tests.parts.ports import free_port
+from tests.parts.waiting import until
 from tests.unit.models import a_detector
 
 pytestmark = pytest.mark.broker
@@ -35,13 +35,6 @@ def a_version(pipeline: Pipeline, name: str, score: float) -> tuple[Path, str]:
     head = np.array([[32, 16, 20, 10, score, 0]] * 2, np.float32).T
     path = a_detector(pipeline.folder / f"{name}.onnx", head)
     return path, sha256(path.read_bytes()).hexdigest()
-
-
-def until(true: Callable[[], object], patience_s: float = 60.0) -> None:
-    give_up_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.02)
 
 
 def test_a_new_model_takes_over_worker_by_worker_and_every_result_says_which_it_was(

@@ -3,9 +3,8 @@
 import re
 import signal
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -23,6 +22,7 @@ from schemas.codec import SchemaBook, decode
 from schemas.records import Frame, State, Stream
 from schemas.topics import ALL, FRAMES, STREAM_STATES, STREAMS
 from tests.parts.pipeline import Pipeline, a_pipeline
+from tests.parts.waiting import until
 
 pytestmark = pytest.mark.broker
 LOGIN_WORD = "hunter2-p@ss"
@@ -86,14 +86,6 @@ class Site:
         for frames in found.values():
             frames.sort(key=lambda sent: sent.at)
         return found
-
-
-def until(true: Callable[[], object], patience_s: float = 60.0) -> None:
-    """Wait for something to become true."""
-    give_up_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < give_up_s, "it never came true"
-        time.sleep(0.1)
 
 
 def scene(stream_id: str, *, fps: float = 5, seed: int = 7, **more: object) -> Stream:

@@ -22,8 +22,8 @@ from schemas.records import Fused, Outcome
 from schemas.statistics import Statistics
 from schemas.topics import FUSED, STATISTICS_EVENTS
 from tests.parts.pipeline import Pipeline, a_pipeline
+from tests.parts.ports import free_port
 from tests.parts.results import a_fused
-from tests.parts.secure_broker import free_port
 
 pytestmark = pytest.mark.broker
 PARTITIONS, STREAMS = 4, 6

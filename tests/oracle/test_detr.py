@@ -13,7 +13,7 @@ from framefuse.settings import load
 from processors.detection.settings import DetectionSettings
 from processors.detection.stage import Detection
 from processors.providers import Provider
-from tests.oracle.boxes import PICTURES, Found, assert_same, draw_pictures, found_by
+from tests.oracle.boxes import PICTURES, Found, assert_same, found_by
 from tests.oracle.exports_detr import a_d_fine, an_rt_detr, export, export_with_boxes
 from tests.oracle.seeing import SIZE
 
@@ -79,11 +79,6 @@ class Twice:
         """What framefuse finds."""
         (found,) = found_by(self._ours, picture)
         return found
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -13,7 +13,7 @@ from processors.detection.settings import DetectionSettings
 from processors.detection.stage import Detection
 from processors.providers import Provider
 from tests.oracle import exports_detr as detectors
-from tests.oracle.boxes import PICTURES, Found, assert_same, draw_pictures, found_by
+from tests.oracle.boxes import PICTURES, Found, assert_same, found_by
 from tests.oracle.seeing import SIZE
 
 if TYPE_CHECKING:
@@ -86,11 +86,6 @@ class Twice:
     def ours(self, *pictures: Path) -> list[list[Found]]:
         """What framefuse finds."""
         return found_by(self._ours, *pictures)
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module", params=KINDS)

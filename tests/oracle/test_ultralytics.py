@@ -13,7 +13,7 @@ from framefuse.settings import load
 from processors.detection.settings import DetectionSettings
 from processors.detection.stage import Detection
 from processors.providers import Provider
-from tests.oracle.boxes import PICTURES, Found, assert_same, draw_pictures, found_by
+from tests.oracle.boxes import PICTURES, Found, assert_same, found_by
 from tests.oracle.exports import export, opened
 from tests.oracle.seeing import SIZE
 
@@ -65,11 +65,6 @@ def _offline(tmp_path_factory: pytest.TempPathFactory) -> None:
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Twice":
     name, options = FILES[request.param]
     return Twice(export(name, tmp_path_factory.mktemp(request.param), **options))
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 class Twice:

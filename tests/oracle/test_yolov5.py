@@ -10,7 +10,7 @@ from framefuse.settings import load
 from processors.detection.settings import DetectionSettings
 from processors.detection.stage import Detection
 from processors.providers import Provider
-from tests.oracle.boxes import PICTURES, assert_same, draw_pictures, found_by
+from tests.oracle.boxes import PICTURES, assert_same, found_by
 from tests.oracle.exports_yolov5 import export, predict
 
 pytestmark = [
@@ -24,11 +24,6 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("yolov5") / "yolov5.onnx")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.mark.parametrize("name", PICTURES)

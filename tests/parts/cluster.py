@@ -1,6 +1,5 @@
 """One broker or three, in folders and on ports of their own, which can be killed and come back."""
 
-import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from confluent_kafka.admin import AdminClient
 
 from framefuse import broker as embedded
+from tests.parts.ports import free_port
 
 _CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -93,14 +93,6 @@ def a_cluster(folder: Path, count: int = 1, advertised: Sequence[int] = ()) -> I
     finally:
         for number in numbers:
             cluster.kill(number)
-
-
-def free_port() -> int:
-    """A port that nobody listens on, for now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _java_hash(text: str) -> int:

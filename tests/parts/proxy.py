@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from enum import Enum
 
-from tests.parts.cluster import free_port
+from tests.parts.ports import free_port
 
 
 class Weather(Enum):

@@ -12,6 +12,7 @@ import pytest
 
 from framefuse.broker import jars
 from framefuse.broker.java import find_java
+from tests.parts.ports import free_port
 
 LOCK = Path(__file__).with_name("s3proxy.lock")
 _READY_TIMEOUT_S = 30.0
@@ -47,7 +48,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @contextmanager
 def _running_s3(folder: Path) -> Iterator[S3Server]:
-    port = _free_port()
+    port = free_port()
     bucket = folder / "buckets" / "frames"
     bucket.mkdir(parents=True)
     server = S3Server(f"http://127.0.0.1:{port}", "framefuse", "only-for-tests", bucket.name, bucket)
@@ -106,10 +107,3 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
             time.sleep(0.05)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ loopback; between the broker and itself PLAIN, also there. Tokens are given by `
 """
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from framefuse.broker.java import find_java
 from framefuse.broker.properties import JVM_FLAGS, log4j_configuration, server_properties
 from tests.parts.certificates import Authority
 from tests.parts.oidc import Issuer
+from tests.parts.ports import free_port
 
 ADMIN = "admin"
 _JAAS = "org.apache.kafka.common.security"
@@ -170,11 +170,3 @@ def _wait(home: BrokerHome, process: "subprocess.Popen[bytes]") -> None:
         assert process.poll() is None, home.log_tail(40)
         assert time.monotonic() < give_up_s, home.log_tail(40)
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
