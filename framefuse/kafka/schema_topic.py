@@ -1,15 +1,13 @@
 """The compacted topic of schemas: every writer announces its own, every reader finds the others'."""
 
 import threading
-import time
 
 from framefuse.errors import Retry, Stop
 from framefuse.kafka import Delivery, Producer, Reader
 from framefuse.settings import KafkaSettings
+from framefuse.types import Partition
 from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
 from schemas.topics import SCHEMAS
-
-_REFRESH_INTERVAL_S = 2.0
 
 
 class SchemaTopic:
@@ -30,25 +28,37 @@ class SchemaTopic:
         self._settings = settings
         self._topic = SCHEMAS.name(settings.prefix)
         self._lock = threading.Lock()
-        known = self._read()
+        self._ends: dict[Partition, int] = {}
+        self._asking: Reader | None = None
+        with self._reader() as reader:
+            known = self._read(reader)
         if announce:
             self._announce(known)
-        self._read_s = time.monotonic()
 
     def refresh(self) -> None:
-        """Read the topic again, at most every two seconds: many records can name an unknown schema."""
-        with self._lock:
-            if time.monotonic() - self._read_s >= _REFRESH_INTERVAL_S:
-                self._read()
-                self._read_s = time.monotonic()
+        """Learn what has been announced since; where nothing was, that costs one question to the broker.
 
-    def _read(self) -> set[bytes]:
-        """Learn all announced schemas; their fingerprints."""
+        Many records can name an unknown schema, so the connection for it stays, once it was needed.
+        """
+        with self._lock:
+            self._asking = self._asking or self._reader()
+            self._read(self._asking)
+            self._asking.assign({})
+
+    def _reader(self) -> Reader:
+        return Reader(self._settings, client_id="framefuse-schemas")
+
+    def _read(self, reader: Reader) -> set[bytes]:
+        """Learn what is announced and not yet read; the fingerprints of it."""
+        bounds = reader.bounds(self._topic)
+        ends = {part: end for part, (_, end) in bounds.items()}
+        if ends == self._ends:
+            return set()
         known: set[bytes] = set()
-        with Reader(self._settings, client_id="framefuse-schemas") as reader:
-            for message in reader.everything(self._topic):
-                known.add(message.key or b"")
-                self._learn(message.value)
+        for message in reader.within(bounds):
+            known.add(message.key or b"")
+            self._learn(message.value)
+        self._ends = ends
         return known
 
     def _learn(self, value: bytes | None) -> None:
