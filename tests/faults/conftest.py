@@ -33,8 +33,7 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         store: Path | bool = False,
         note: str = "",
     ) -> Verdict:
-        topics = pipeline.oracle
-        rows = fused_rows(topics.bootstrap, topics.prefix, at_least=len(acknowledged), patience_s=patience_s)
+        rows = fused_rows(pipeline.oracle, at_least=len(acknowledged), patience_s=patience_s)
         kept = None
         if store:
             results = store if isinstance(store, Path) else pipeline.folder / "results"

@@ -9,6 +9,7 @@ import pytest
 from tests.faults.conftest import Judge
 from tests.faults.crew import Crew, Post
 from tests.faults.feeding import Feeder
+from tests.faults.reading import LiveReader
 from tests.parts.pipeline import Pipeline
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -92,6 +93,24 @@ def test_workers_frozen_beyond_their_session_are_fenced_when_they_wake(
     logs = pipeline.logs()
     for stage in points:
         assert "reads again from its committed position" in logs[f"{stage}-0"], f"{stage} was not fenced"
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("heir", [Post("join", 0), Post("join", 1)], ids=["its name", "another name"])
+def test_a_kill_within_a_transaction_delays_readers_until_it_is_ended_under(
+    heir: Post, pipeline: Pipeline, verdict_on: Judge
+) -> None:
+    """The one who comes back under the same name ends what its dead self left open; else time does."""
+    crew = Crew(pipeline, {"detection": 1, "depth": 1, "object-store": 1})
+    crew.start_all()
+    dying = crew.start(Post("join", 0), "flushed", nth=50)
+    with feeding(pipeline) as feeder, LiveReader(pipeline.oracle) as reader:
+        assert dying.wait(60) == -signal.SIGKILL
+        crew.start(heir)
+        until_fed(feeder, feeder.count + 800)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged, store=True, note=f"readers waited {reader.waited_s:.1f} s")
 
 
 @pytest.mark.storm

@@ -43,8 +43,7 @@ def test_all_input_stops_with_halves_pending(pipeline: Pipeline, verdict_on: Jud
         until_fed(feeder, feeder.count + 100)
         acknowledged = feeder.stop()
     live = [place for place in acknowledged if place[0] % 2 == 1]
-    topics = pipeline.oracle
-    waiting = fused_rows(topics.bootstrap, topics.prefix, at_least=len(acknowledged), patience_s=8.0)
+    waiting = fused_rows(pipeline.oracle, at_least=len(acknowledged), patience_s=8.0)
     decided = {row.place for row in waiting}
     assert decided.issuperset(live), "a live frame waits for a half that never comes"
     assert len(decided) < len(acknowledged), "a frame of a file was decided without its half"

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from tests.faults.conftest import Judge
+from framefuse.kafka import Admin
+from schemas.topics import ALL, FRAMES
+from tests.faults.conftest import Judge, wait_until_stored
 from tests.faults.crew import Crew, Post
-from tests.faults.test_kills import feeding, until_fed
+from tests.faults.test_kills import PARTITIONS, feeding, until_fed
+from tests.faults.verdict import Place, judge, stored_rows
 from tests.parts.faulty_store import FAULTS, FaultyStore
 from tests.parts.pipeline import Pipeline
 from tests.parts.s3 import S3Server
@@ -66,3 +70,37 @@ def test_a_disk_that_is_full_until_there_is_room(
         subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
         acknowledged = feeder.stop()
     verdict_on(pipeline, acknowledged, store=small_disk)
+
+
+def test_topics_made_anew_over_the_old_bucket(pipeline: Pipeline, verdict_on: Judge) -> None:
+    """The same prefix and the same store: what is in it stays, and what is new stands beside it."""
+    lives = [a_life(pipeline, verdict_on)]
+    pipeline.stop()
+    make_topics_anew(pipeline)
+    lives.append(a_life(pipeline, verdict_on))
+
+    results = pipeline.folder / "results"
+    wait_until_stored(results, sum(len(acknowledged) for _, acknowledged in lives), 60.0)
+    assert len(dict(lives)) == 2
+    for frames_id, acknowledged in lives:
+        judge("in the store", acknowledged, stored_rows(results, frames_id)).assert_kept()
+
+
+def a_life(pipeline: Pipeline, verdict_on: Judge) -> tuple[str, dict[Place, str]]:
+    """Some frames through all stages: the id of `frames`, and what was acknowledged."""
+    Crew(pipeline, WORKERS).start_all()
+    with feeding(pipeline) as feeder:
+        until_fed(feeder, 200)
+        acknowledged = feeder.stop()
+    verdict_on(pipeline, acknowledged)
+    frames = FRAMES.name(pipeline.kafka.prefix)
+    return Admin(pipeline.kafka).topic_ids([frames])[frames], acknowledged
+
+
+def make_topics_anew(pipeline: Pipeline) -> None:
+    """Delete all topics of this prefix, and create them."""
+    admin = AdminClient({"bootstrap.servers": pipeline.oracle.bootstrap})
+    for deleted in admin.delete_topics([topic.name(pipeline.kafka.prefix) for topic in ALL]).values():
+        deleted.result(20)
+    created = pipeline.run("topics", "create", "--partitions", str(PARTITIONS))
+    assert created.returncode == 0, created.stderr

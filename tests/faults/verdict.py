@@ -3,7 +3,6 @@
 Reads with a plain client (read committed), plain fastavro and plain pyarrow: none of the product's reading.
 """
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 import confluent_kafka as ck
 import pyarrow.parquet as pq
 
-from tests.parts.pipeline import plain
+from tests.parts.pipeline import Oracle, plain
 
 Place = tuple[int, int]
 """Partition and offset of a frame in `frames`."""
@@ -105,29 +104,15 @@ def judge(
     )
 
 
-def fused_rows(bootstrap: str, prefix: str, *, at_least: int, patience_s: float) -> list[Row]:
-    """All of `fused`, read committed; waits for so many and then a little for one too many."""
-    consumer = ck.Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": f"{prefix}-verdict",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-        }
+def fused_rows(topics: Oracle, *, at_least: int, patience_s: float) -> list[Row]:
+    """All of `fused`, read committed; waits for so many frames and then a little for one too many."""
+    return topics.collect(
+        "fused",
+        _row,
+        enough=lambda rows: len(rows) >= at_least and len({row.place for row in rows}) >= at_least,
+        patience_s=patience_s,
+        longer_s=3.0,
     )
-    topic = f"{prefix}.fused"
-    numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    consumer.assign([ck.TopicPartition(topic, number, 0) for number in numbers])
-    rows: list[Row] = []
-    give_up_s = time.monotonic() + patience_s
-    quiet_s: float | None = None
-    while time.monotonic() < (quiet_s or give_up_s):
-        rows += [_row(message) for message in consumer.consume(500, 0.2) if message.error() is None]
-        if quiet_s is None and len({row.place for row in rows}) >= at_least:
-            quiet_s = time.monotonic() + 3.0
-    consumer.close()
-    return rows
 
 
 def _row(message: ck.Message) -> Row:
@@ -140,10 +125,12 @@ def _row(message: ck.Message) -> Row:
     )
 
 
-def stored_rows(results: Path) -> list[Row]:
-    """All rows of a local store, by partition in the order of their files."""
+def stored_rows(results: Path, frames_id: str = "") -> list[Row]:
+    """All rows of a local store, by partition in the order of their files; those of one topic `frames`."""
     rows: list[Row] = []
-    for path in sorted(results.rglob("*.parquet"), key=lambda path: (path.parent.name, path.name)):
+    for path in sorted(
+        results.rglob(f"{frames_id}*.parquet"), key=lambda path: (path.parent.name, path.name)
+    ):
         table = pq.read_table(path, columns=["frame_id", "frame", "outcome", "fused_at"])
         rows += [
             Row(

@@ -77,9 +77,9 @@ def test_a_new_model_takes_over_worker_by_worker_and_every_result_says_which_it_
     assert {row["outcome"] for row in rows} == {"FUSED"}
     said = {(row["detection_model"]["sha256"], row["objects"][0]["score"]) for row in rows}
     assert said == {(old_sha256, 0.75), (new_sha256, 0.5)}
-    for rows in outcomes.values():
-        assert rows[0]["detection_model"]["sha256"] == old_sha256
-        assert rows[-1]["detection_model"]["sha256"] == new_sha256
+    for of_partition in outcomes.values():
+        assert of_partition[0]["detection_model"]["sha256"] == old_sha256
+        assert of_partition[-1]["detection_model"]["sha256"] == new_sha256
 
 
 def test_frames_that_retention_removed_before_a_stage_read_them_are_counted(pipeline: Pipeline) -> None:

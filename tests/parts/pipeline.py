@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import confluent_kafka as ck
 import cv2
@@ -32,7 +33,8 @@ from tests.unit.builders import a_frame
 from tests.unit.models import a_depth_net, a_detector
 
 WIDTH, HEIGHT = 64, 32
-Rows = dict[int, list[dict[str, Any]]]
+T = TypeVar("T")
+Rows = Mapping[int, Sequence[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,40 @@ class Oracle:
 
         That is for a record too many to show itself; a test that only waits for something needs none of it.
         """
+        rows: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+        for number, row in self.collect(
+            suffix,
+            lambda message: (message.partition() or 0, plain(message.value() or b"")),
+            enough=lambda found: len(found) >= at_least,
+            patience_s=patience_s,
+            longer_s=longer_s,
+        ):
+            rows[number].append(row)
+        return rows
+
+    def collect(
+        self,
+        suffix: str,
+        read: Callable[[ck.Message], T],
+        *,
+        enough: Callable[[Sequence[T]], bool],
+        patience_s: float,
+        longer_s: float,
+    ) -> list[T]:
+        """What `read` makes of each record of a topic, until that is enough, and then a little longer."""
+        found: list[T] = []
+        give_up_s = time.monotonic() + patience_s
+        quiet_s: float | None = None
+        with self.consumer(suffix) as consumer:
+            while time.monotonic() < (quiet_s or give_up_s):
+                found += [read(message) for message in consumer.consume(500, 0.2) if message.error() is None]
+                if quiet_s is None and enough(found):
+                    quiet_s = time.monotonic() + longer_s
+        return found
+
+    @contextmanager
+    def consumer(self, suffix: str, at: int = ck.OFFSET_BEGINNING) -> Iterator[ck.Consumer]:
+        """A plain client that reads all partitions of a topic, read committed, from there on."""
         consumer = ck.Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -57,19 +93,12 @@ class Oracle:
             }
         )
         topic = f"{self.prefix}.{suffix}"
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([ck.TopicPartition(topic, number, 0) for number in numbers])
-        rows: Rows = {number: [] for number in numbers}
-        give_up_s = time.monotonic() + patience_s
-        quiet_s: float | None = None
-        while time.monotonic() < (quiet_s or give_up_s):
-            message = consumer.poll(0.2)
-            if message is not None and message.error() is None:
-                rows[message.partition() or 0].append(plain(message.value() or b""))
-            if quiet_s is None and sum(map(len, rows.values())) >= at_least:
-                quiet_s = time.monotonic() + longer_s
-        consumer.close()
-        return rows
+        numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        consumer.assign([ck.TopicPartition(topic, number, at) for number in numbers])
+        try:
+            yield consumer
+        finally:
+            consumer.close()
 
     def outcomes(self, *, at_least: int, patience_s: float = 60.0) -> Rows:
         """What is in `fused`."""

@@ -1,0 +1,40 @@
+"""A reader as users have them: how long it sees nothing new."""
+
+import threading
+import time
+from collections import defaultdict
+from itertools import pairwise
+
+import confluent_kafka as ck
+
+from tests.parts.pipeline import Oracle
+
+
+class LiveReader:
+    """Reads `fused`, read committed, from now on; knows its longest wait on any partition."""
+
+    def __init__(self, topics: Oracle) -> None:
+        self.waited_s = 0.0
+        """The longest time between two outcomes of a partition."""
+        self._topics = topics
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live reader")
+
+    def __enter__(self) -> "LiveReader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        seen_s: defaultdict[int, list[float]] = defaultdict(list)
+        with self._topics.consumer("fused", ck.OFFSET_END) as consumer:
+            while not self._stop.is_set():
+                message = consumer.poll(0.1)
+                if message is not None and message.error() is None:
+                    seen_s[message.partition() or 0].append(time.monotonic())
+        for times in seen_s.values():
+            for before_s, after_s in pairwise(times):
+                self.waited_s = max(self.waited_s, after_s - before_s)
