@@ -202,7 +202,6 @@ class GroupConsumer:
             starts[part] = Assignment(offset, note, high)
         self._generation += 1
         self._next = {part: start.offset for part, start in starts.items()}
-        self._paused.clear()
         self._reassign()
         log.info("%s: assigned %s", self._client_id, _names(starts))
         self._on_assigned(starts)
@@ -212,8 +211,9 @@ class GroupConsumer:
         log.info("%s: revoked %s", self._client_id, _names(gone))
         self._generation += 1
         self._on_revoked(gone)
+        # The client would remember the pause, and keep it when a partition comes back to us.
+        self.resume(list(self._paused))
         self._next.clear()
-        self._paused.clear()
 
     def _lose(self, consumer: object, parts: list[ck.TopicPartition]) -> None:
         """Revoked without being asked: the group, or its broker, was out of reach for too long."""
