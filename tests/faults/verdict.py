@@ -68,7 +68,10 @@ class Verdict:
 def judge(
     case: str, acknowledged: Mapping[Place, str], rows: Iterable[Row], store: Verdict | None = None
 ) -> Verdict:
-    """Compare what was acknowledged (place → frame id) with what is there, in the order it is there."""
+    """Compare what was acknowledged with what is there, in the order it is there.
+
+    `acknowledged` has the frame id by place; empty where the value has none to be held to.
+    """
     by_partition: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_partition[row.place[0]].append(row)
@@ -78,7 +81,7 @@ def judge(
         row.place
         for found in by_partition.values()
         for row in found
-        if row.place in right and row.frame_id not in (acknowledged[row.place], "")
+        if row.place in right and acknowledged[row.place] not in ("", row.frame_id)
     }
     return Verdict(
         case,
