@@ -11,6 +11,7 @@ no more than `budget_ms` and `one_batch_ms`); `balanced` is what `framefuse audi
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from schemas.topics import ALL, DEPTH, DETECTIONS, FRAMES, FUSED, Topic
 from tests.unit.builders import a_frame
 
 CAMERAS, BUDGET_MS = 8, 500
+_WITHOUT_FIGURES = re.compile(r"[\d.]+")
 STAGES: Mapping[str, Topic[Any]] = {"detection": DETECTIONS, "depth": DEPTH}
 
 
@@ -163,6 +165,7 @@ def report(
         "outcomes": Counter(one.outcome for one in outcomes),
         "kept": {stage: len(found) for stage, found in kept.items()},
         "fused_of_kept": len(fused) / min(map(len, kept.values())),
+        "half": half_reasons(answers),
         "p50_ms": statistics.median(late_ms),
         "p95_ms": late_ms[int(0.95 * (len(late_ms) - 1))],
         "budget_ms": BUDGET_MS,
@@ -170,6 +173,18 @@ def report(
         "balanced": audit["balanced"],
         "missing": audit["missing"],
     }
+
+
+def half_reasons(answers: Mapping[str, Sequence[Any]]) -> Counter[str]:
+    """Why a stage has no answer to frames that the other one has computed."""
+    by_frame = {stage: {one.frame_id: one for one in found} for stage, found in answers.items()}
+    one, other = by_frame
+    return Counter(
+        f"{missing}: {_WITHOUT_FIGURES.sub('…', by_frame[missing][frame_id].reason or '')}"
+        for has, missing in ((one, other), (other, one))
+        for frame_id, answer in by_frame[has].items()
+        if answer.status is Status.OK and by_frame[missing][frame_id].status is not Status.OK
+    )
 
 
 def main() -> None:
