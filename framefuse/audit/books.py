@@ -36,8 +36,8 @@ class Books:
     horizons: Mapping[int, int]
     """By partition, the first frame that is counted."""
     in_flight_removed: int = 0
-    """Of those in flight, the ones that retention has removed: what no stage has read ends as lost, once
-    there is a later frame in the partition."""
+    """Frames of any stream that retention removed before they had an outcome: what no stage has read ends as
+    lost, once there is a later frame in the partition."""
     late: int = 0
     """Live frames that are PARTIAL because their other half came too late."""
     stored: StoredCounts | None = None
@@ -182,6 +182,9 @@ def close(
         head = heads.get(place)
         return stream is None or head is None or head.stream_id == stream
 
+    def known(place: Place) -> bool:
+        return place in heads and counts(place)
+
     offences = sum((part.offences for part in parts), Counter[Offence]())
     offenders = [offender for part in parts for offender in part.offenders]
     in_flight = 0
@@ -192,7 +195,7 @@ def close(
                 offenders.append(_missing(place, heads.get(place)))
         # Not one by one where all count: after an outage that is millions.
         flying = part.in_flight
-        in_flight += len(flying) if stream is None else sum(map(counts, part.places(flying)))
+        in_flight += len(flying) if stream is None else sum(map(known, part.places(flying)))
     if stream is None:
         records = sum(part.records for part in parts)
     else:

@@ -10,10 +10,15 @@ from datetime import datetime
 
 from framefuse.audit.offences import Offence, Offender, Place
 from schemas.heads import DepthHead, DetectionsHead, FusedHead
-from schemas.records import Outcome, Side, Status
+from schemas.records import Missing, Outcome, Side, Status
 
 _TOLD = tuple(f"{status.lower()}" for status in Status if status is not Status.OK)
 """What the reason of a side begins with that did tell of the frame."""
+
+
+def silent(missing: Missing) -> bool:
+    """Whether this side had told nothing of the frame when it was decided; it may have told later."""
+    return not missing.reason.startswith(_TOLD)
 
 
 @dataclass(slots=True)
@@ -26,19 +31,20 @@ class _Half:
 
 @dataclass(slots=True)
 class Halves:
-    """The frames of one partition that went on without one side."""
+    """The frames of one partition, or of one stream in it, that went on without one side."""
 
     partition: int
+    stream: str | None = None
     waiting: dict[Side, dict[int, _Half]] = field(default_factory=lambda: {side: {} for side in Side})
     late: int = 0
     """Live frames whose half came after they had timed out."""
 
     def add(self, head: FusedHead, fused_offset: int) -> None:
         """Take the next outcome of `fused`."""
-        if head.outcome is not Outcome.PARTIAL:
+        if head.outcome is not Outcome.PARTIAL or self.stream not in (None, head.stream_id):
             return
         for missing in head.missing:
-            if not missing.reason.startswith(_TOLD):
+            if silent(missing):
                 self.waiting[missing.side][head.frame.offset] = _Half(head, fused_offset)
 
     def wanted(self) -> Iterator[tuple[Side, datetime, int]]:

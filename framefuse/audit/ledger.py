@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from framefuse.audit.halves import silent
 from schemas.heads import FusedHead
 from schemas.records import Fused, Outcome
 
@@ -50,7 +51,8 @@ class Ledger:
 class Tally:
     """Counts outcomes as they are read, in any order, each frame record once.
 
-    Only what ended as a dead letter can be replayed, so only those frames are remembered by id.
+    Only a frame with a letter can be replayed: one that ended as a dead letter, or one that was decided while
+    a side was silent, which may have failed later. Only those are remembered by id.
     """
 
     def __init__(self) -> None:
@@ -68,9 +70,15 @@ class Tally:
                 return
             self.outcomes[before[1]] -= 1
         self.outcomes[result.outcome] += 1
-        if result.attempt or result.outcome is Outcome.DEAD_LETTER:
+        if result.attempt or _may_have_a_letter(result):
             self._latest[result.frame_id] = (result.attempt, result.outcome)
 
     def ledger(self, records: int, in_flight: int) -> Ledger:
         """The ledger, given the number of frame records and how many of them have no outcome yet."""
         return Ledger(records - self.superseded, +self.outcomes, in_flight)
+
+
+def _may_have_a_letter(result: Fused | FusedHead) -> bool:
+    if result.outcome is Outcome.LOST:
+        return False  # nobody had read it; millions of them must not be remembered
+    return result.outcome is Outcome.DEAD_LETTER or any(map(silent, result.missing))

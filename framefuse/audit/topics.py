@@ -166,7 +166,7 @@ def _open(
             stream=this.scope.stream,
             since=since.get(number, 0),
         )
-        parts[number] = _Part(books, Halves(number), _store_books(this, books))
+        parts[number] = _Part(books, Halves(number, this.scope.stream), _store_books(this, books))
     return parts
 
 
@@ -197,7 +197,7 @@ def _look_for_halves(this: _Audit, part: _Part) -> None:
             with suppress(NotARecord):
                 head = decode_head(message.value, kind, this.schemas)
                 offender = part.halves.found(side, head)
-                if offender is not None and this.scope.stream in (None, offender.stream_id):
+                if offender is not None:
                     part.books.note(offender)
                 if head.frame.offset >= last:
                     break

@@ -147,16 +147,18 @@ def _show(
     for name, count in books.ledger.counts().items():
         table.add_row(name.replace("_", " "), f"{count:,}", style="bold" if name == "published" else "")
     if books.in_flight_removed:
-        table.add_row("removed in flight", f"{books.in_flight_removed:,}", style="yellow")
+        of_any = "" if stream is None else ", of any stream"
+        table.add_row(f"removed in flight{of_any}", f"{books.in_flight_removed:,}", style="yellow")
     if books.late:
         table.add_row("halves too late", f"{books.late:,}", style="yellow")
     if books.stored:
-        table.add_row("in the store", f"{books.stored.stored:,}")
-        table.add_row("not yet in the store", f"{books.stored.pending:,}")
+        table.add_row("rows in the store, with replays", f"{books.stored.stored:,}")
+        table.add_row("rows not yet in the store", f"{books.stored.pending:,}")
     for offence, count in books.offences.items():
         if count:
             table.add_row(offence.value, f"{count:,}", style="bold red")
     console.print(table)
+    _show_removed(console, books)
     if stream is not None and not books.ledger.published:
         console.print(f"[yellow]No frame of a stream {stream} is in the topics.[/yellow]")
     elif books.balanced:
@@ -164,6 +166,14 @@ def _show(
     if not books.balanced:
         console.print("[bold red]The books do not balance.[/bold red]")
         console.print(_offenders_table(books, kafka))
+
+
+def _show_removed(console: Console, books: "Books") -> None:
+    if books.in_flight_removed:
+        console.print(
+            f"[yellow]Retention removed {books.in_flight_removed:,} frames without outcome:[/yellow] "
+            "what no stage had read ends as lost, once there is a later frame in the partition."
+        )
 
 
 def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:

@@ -26,6 +26,7 @@ class Row:
     frame_id: str
     outcome: str
     at_s: float
+    live: bool
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Verdict:
     missing: list[Place]
     duplicates: list[Place]
     out_of_order: list[Place]
+    not_fused: list[Place]
+    """Frames of files without a result of both sides: only their own bytes may take it from them."""
     silence_s: float
     """The longest time without a new outcome on any partition, while frames kept coming."""
     store: "Verdict | None" = field(default=None, repr=False)
@@ -47,7 +50,7 @@ class Verdict:
         line = (
             f"{self.case}: {self.acknowledged} acknowledged → {ended}; missing {len(self.missing)}, "
             f"duplicates {len(self.duplicates)}, out of order {len(self.out_of_order)}, "
-            f"recovery {self.silence_s:.1f} s"
+            f"files not fused {len(self.not_fused)}, recovery {self.silence_s:.1f} s"
         )
         return line if self.store is None else f"{line}\n    in the store {self.store._counts()}"
 
@@ -63,6 +66,7 @@ class Verdict:
             assert not verdict.missing, f"{verdict.case}: missing {verdict.missing[:20]}"
             assert not verdict.duplicates, f"{verdict.case}: duplicated {verdict.duplicates[:20]}"
             assert not verdict.out_of_order, f"{verdict.case}: out of order {verdict.out_of_order[:20]}"
+            assert not verdict.not_fused, f"{verdict.case}: files not fused {verdict.not_fused[:20]}"
 
 
 def judge(
@@ -95,6 +99,12 @@ def judge(
             for before, after in pairwise(found)
             if after.place < before.place
         ],
+        not_fused=[
+            row.place
+            for found in by_partition.values()
+            for row in found
+            if not row.live and row.outcome not in ("FUSED", "DEAD_LETTER")
+        ],
         silence_s=max(
             (
                 after.at_s - before.at_s
@@ -125,6 +135,7 @@ def _row(message: ck.Message) -> Row:
         record["frame_id"],
         record["outcome"],
         message.timestamp()[1] / 1000,
+        record["live"],
     )
 
 
@@ -134,13 +145,14 @@ def stored_rows(results: Path, frames_id: str = "") -> list[Row]:
     for path in sorted(
         results.rglob(f"{frames_id}*.parquet"), key=lambda path: (path.parent.name, path.name)
     ):
-        table = pq.read_table(path, columns=["frame_id", "frame", "outcome", "fused_at"])
+        table = pq.read_table(path, columns=["frame_id", "frame", "outcome", "fused_at", "live"])
         rows += [
             Row(
                 (row["frame"]["partition"], row["frame"]["offset"]),
                 row["frame_id"],
                 row["outcome"],
                 row["fused_at"].timestamp(),
+                row["live"],
             )
             for row in table.to_pylist()
         ]

@@ -64,6 +64,13 @@ def test_frames_in_flight_that_retention_has_removed_are_told() -> None:
     assert audited(range(8), frames=(7, 10)).in_flight_removed == 0
 
 
+def test_frames_of_others_that_retention_has_removed_are_not_in_flight_for_a_stream() -> None:
+    """Whose they were cannot be known, so they are told, and not counted as its own."""
+    books = audited(range(4), frames=(7, 10), stream="gate", streams={8: "yard"})
+
+    assert (books.ledger.published, books.ledger.in_flight, books.in_flight_removed) == (6, 2, 3)
+
+
 def test_nothing_published_balances() -> None:
     assert audited([], frames=(0, 0)).balanced
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from framefuse.audit.ledger import Ledger, Tally
 from schemas.heads import FusedHead
-from schemas.records import Outcome
+from schemas.records import Missing, Outcome, Side
 from tests.unit.builders import origin_at
 
 
@@ -42,6 +43,19 @@ def test_published_is_the_sum_of_the_outcomes_and_of_what_is_in_flight() -> None
 def test_a_replay_takes_the_place_of_the_dead_letter_it_repeats() -> None:
     tally = Tally()
     tally.add(an_outcome(0, Outcome.DEAD_LETTER))
+    tally.add(an_outcome(1, of=0))
+
+    ledger = tally.ledger(records=2, in_flight=0)
+
+    assert (ledger.published, ledger.outcomes) == (1, {Outcome.FUSED: 1})
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.EXPIRED])
+def test_a_replay_of_a_frame_whose_side_failed_after_it_was_decided_is_one_frame(outcome: Outcome) -> None:
+    """It left a letter, though it did not end as one."""
+    tally = Tally()
+    late = (Missing(Side.DEPTH, "late: timed out"),)
+    tally.add(replace(an_outcome(0, outcome), missing=late))
     tally.add(an_outcome(1, of=0))
 
     ledger = tally.ledger(records=2, in_flight=0)
