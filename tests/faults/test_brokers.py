@@ -9,6 +9,7 @@ import pytest
 from tests.faults.conftest import Judge
 from tests.faults.crew import Crew
 from tests.faults.feeding import Feeder
+from tests.faults.reading import LiveReader
 from tests.faults.test_kills import PARTITIONS, feeding, until_fed
 from tests.parts.cluster import a_cluster
 from tests.parts.pipeline import Pipeline, a_pipeline
@@ -25,8 +26,10 @@ def test_a_broker_killed_three_times_on_the_same_log(
         a_cluster(tmp_path) as cluster,
         a_pipeline(cluster.bootstrap, topic_prefix, tmp_path) as pipeline,
         a_crew_at_work(pipeline) as feeder,
+        LiveReader(pipeline.oracle) as reader,
     ):
         for _ in range(3):
+            reader.wait_for_more(200)
             cluster.kill(1)
             time.sleep(2)
             cluster.start(1)
@@ -41,12 +44,15 @@ def test_three_brokers_lose_the_leader_and_the_coordinator(
         a_cluster(tmp_path, 3) as cluster,
         a_pipeline(cluster.bootstrap, topic_prefix, tmp_path, replication=3) as pipeline,
         a_crew_at_work(pipeline) as feeder,
+        LiveReader(pipeline.oracle) as reader,
     ):
+        reader.wait_for_more(200)
         leader = cluster.leader(f"{topic_prefix}.frames", 0)
         cluster.kill(leader)
         more(feeder, 400)
         cluster.start(leader)
         more(feeder, 200)
+        reader.wait_for_more(200)
         coordinator = cluster.coordinator(f"{topic_prefix}.detection.detection-0-0")
         cluster.kill(coordinator)
         more(feeder, 400)
@@ -62,8 +68,10 @@ def test_a_network_that_is(weather: Weather, tmp_path: Path, topic_prefix: str, 
         with (
             a_pipeline(cluster.bootstrap, topic_prefix, tmp_path) as pipeline,
             a_crew_at_work(pipeline) as feeder,
+            LiveReader(pipeline.oracle) as reader,
         ):
             for pause_s in (1, 4, 12):  # shorter and longer than a session and a transaction
+                reader.wait_for_more(200)
                 proxy.change(weather)
                 time.sleep(pause_s)
                 proxy.change(Weather.FINE)
