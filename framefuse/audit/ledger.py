@@ -64,7 +64,7 @@ class Tally:
     def add(self, result: Fused | FusedHead) -> None:
         """Take the outcome of one frame record."""
         before = self._latest.get(result.frame_id)
-        if before is not None:
+        if before is not None and (result.attempt or before[0] or before[1] is Outcome.DEAD_LETTER):
             self.superseded += 1
             if result.attempt <= before[0]:
                 return

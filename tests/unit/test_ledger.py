@@ -63,6 +63,17 @@ def test_a_replay_of_a_frame_whose_side_failed_after_it_was_decided_is_one_frame
     assert (ledger.published, ledger.outcomes) == (1, {Outcome.FUSED: 1})
 
 
+def test_a_frame_that_is_published_again_is_another_one_and_no_replay() -> None:
+    tally = Tally()
+    late = (Missing(Side.DEPTH, "late: timed out"),)
+    tally.add(replace(an_outcome(0, Outcome.PARTIAL), missing=late))
+    tally.add(replace(an_outcome(1, of=0), attempt=0))
+
+    ledger = tally.ledger(records=2, in_flight=0)
+
+    assert (ledger.published, ledger.outcomes) == (2, {Outcome.PARTIAL: 1, Outcome.FUSED: 1})
+
+
 def test_a_replay_that_fails_again_is_still_one_frame() -> None:
     tally = Tally()
     tally.add(an_outcome(0, Outcome.DEAD_LETTER))
