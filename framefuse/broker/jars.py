@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -29,7 +28,7 @@ from framefuse.errors import BadInput, Stop
 from framefuse.installing import install
 
 if TYPE_CHECKING:
-    from jgo.maven import Artifact, Component, Dependency, MavenContext
+    from jgo.maven import Component, Dependency, MavenContext
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done_bytes, total_bytes)` while jars are fetched: from any thread, one at a time."""
@@ -37,6 +36,7 @@ Progress = Callable[[int, int], None]
 REPOSITORY_VARIABLE = "FRAMEFUSE_MAVEN_REPOSITORY"
 _PARALLEL_DOWNLOADS = 12
 _ATTEMPTS = 3
+_CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +176,10 @@ def _fetch_all(jars: Sequence[Jar], cache: Path, progress: Progress | None) -> N
         tempfile.TemporaryDirectory(dir=cache, prefix=".partial-") as scratch,
         ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool,
     ):
-        context = _maven(Path(scratch), counter)
+        context = _maven(Path(scratch))
 
         def fetch(jar: Jar) -> None:
-            fetched = _download(context, jar.coordinate)
+            fetched = _download(context, jar.coordinate, counter)
             _refuse_other_bytes(jar, fetched)
             final = cache / jar.coordinate.path
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def _fetch_all(jars: Sequence[Jar], cache: Path, progress: Progress | None) -> N
 
 
 class _ByteCounter:
-    """Adds up what all threads have fetched and passes it on, in the shape that jgo asks for."""
+    """Adds up what all threads have fetched and passes it on."""
 
     def __init__(self, total_bytes: int, progress: Progress | None) -> None:
         self._total_bytes = total_bytes
@@ -203,25 +203,20 @@ class _ByteCounter:
         self._done_bytes = 0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def __call__(self, _name: str, _size_bytes: int) -> Iterator[Callable[[int], None]]:
-        yield self._add
-
-    def _add(self, size_bytes: int) -> None:
+    def add(self, size_bytes: int) -> None:
         with self._lock:
             self._done_bytes += size_bytes
             if self._progress is not None:
                 self._progress(min(self._done_bytes, self._total_bytes), self._total_bytes)
 
 
-def _maven(folder: Path, counter: _ByteCounter | None = None) -> "MavenContext":
+def _maven(folder: Path) -> "MavenContext":
     try:
-        from jgo.maven import MavenContext, PythonResolver
+        from jgo.maven import MavenContext
     except ImportError as error:
         raise Stop(f"jars have to be fetched and jgo is not installed: {install('jgo>=3.2,<4')}") from error
     mirror = os.environ.get(REPOSITORY_VARIABLE)
     return MavenContext(
-        resolver=PythonResolver(progress_callback=counter),
         repo_cache=folder,
         remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
     )
@@ -231,13 +226,16 @@ def _component(context: "MavenContext", coordinate: Coordinate) -> "Component":
     return context.project(coordinate.group, coordinate.artifact).at_version(coordinate.version)
 
 
-def _download(context: "MavenContext", coordinate: Coordinate) -> Path:
-    artifact = _component(context, coordinate).artifact(coordinate.classifier)
+def _download(context: "MavenContext", coordinate: Coordinate, counter: _ByteCounter | None = None) -> Path:
+    """Fetch a jar into the context's folder, not with jgo: it closes no answer that it refuses."""
+    (repository,) = context.remote_repos.values()
+    path = context.repo_cache / coordinate.path
+    path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return artifact.resolve()
-        except (OSError, RuntimeError) as error:
-            _discard_partial(artifact)
+            _write(f"{repository}/{coordinate.path}", path, context.timeout, counter)
+            return path
+        except OSError as error:
             if attempt == _ATTEMPTS:
                 raise Stop(
                     f"could not fetch {coordinate} ({type(error).__name__}: {error}): the first start needs"
@@ -247,10 +245,15 @@ def _download(context: "MavenContext", coordinate: Coordinate) -> Path:
     raise AssertionError("unreachable")
 
 
-def _discard_partial(artifact: "Artifact") -> None:
-    """A broken connection leaves the bytes so far under the final name; jgo would take them as the jar."""
-    if artifact.cached_path is not None:
-        artifact.cached_path.unlink(missing_ok=True)
+def _write(url: str, path: Path, silence_s: float, counter: _ByteCounter | None) -> None:
+    import requests
+
+    with requests.get(url, stream=True, timeout=silence_s) as answer, path.open("wb") as file:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            if counter is not None:
+                counter.add(len(chunk))
 
 
 def _closure(component: "Component") -> Iterator[Coordinate]:

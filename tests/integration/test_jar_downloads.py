@@ -1,5 +1,6 @@
 """Fetching jars from a real HTTP repository on loopback: what arrives, what is refused, what stays."""
 
+import gc
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def repository(monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
         yield contents
         server.shutdown()
         thread.join()
+    gc.collect()  # a connection left open is told here, and not in the middle of some later test
 
 
 def a_lock(folder: Path, *locked: Jar) -> Path:
