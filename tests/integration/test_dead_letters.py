@@ -15,9 +15,9 @@ import pytest
 from framefuse.broker.home import RunningBroker
 from framefuse.kafka import Admin, Producer
 from framefuse.results.standing import Look
-from schemas.codec import MAGIC, encode, read_schema, schema_of
 from schemas.records import Frame
 from schemas.topics import FRAMES, SCHEMAS
+from tests.parts.later_schemas import grown, written_with
 from tests.parts.pipeline import Pipeline, a_pipeline, frames
 from tests.unit.models import a_detector
 
@@ -195,10 +195,8 @@ def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again
 
 def test_a_value_whose_schema_came_too_late_is_sent_again(pipeline: Pipeline) -> None:
     (frame,) = frames(1)
-    schema = json.loads(schema_of(Frame).text)
-    schema["fields"].append({"name": "added_later", "type": "int", "default": 0})
-    later = read_schema(json.dumps(schema))
-    value = MAGIC + later.fingerprint + encode(frame)[10:] + b"\x00"
+    later = grown(Frame, "added_later", "int", 0)
+    value = written_with(later, frame)
     for stage in ("detection", "depth", "join"):
         pipeline.start(stage)
     pipeline.publish([value])

@@ -1,30 +1,18 @@
 """The topic of schemas on the real broker: what others announce is known when their first record comes."""
 
-import json
-
 import pytest
 
 from framefuse.broker.home import RunningBroker
 from framefuse.kafka import Producer
 from framefuse.kafka.schema_topic import SchemaTopic
-from schemas.codec import MAGIC, RecordSchema, UnknownSchema, decode, encode, read_schema, schema_of
+from schemas.codec import RecordSchema, UnknownSchema, decode
 from schemas.records import Frame
 from schemas.topics import SCHEMAS
+from tests.parts.later_schemas import grown, written_with
 from tests.parts.logs import Logs
 from tests.unit.builders import a_frame
 
 pytestmark = pytest.mark.broker
-
-
-def later(name: str) -> RecordSchema:
-    """That of frames, with one more field."""
-    schema = json.loads(schema_of(Frame).text)
-    schema["fields"].append({"name": name, "type": "int", "default": 0})
-    return read_schema(json.dumps(schema))
-
-
-def written_with(schema: RecordSchema, frame: Frame) -> bytes:
-    return MAGIC + schema.fingerprint + encode(frame)[10:] + b"\x00"
 
 
 def announce(logs: Logs, schema: RecordSchema) -> None:
@@ -38,10 +26,11 @@ def test_a_schema_is_known_as_soon_as_it_is_announced(broker: RunningBroker, top
     with Logs(broker.bootstrap, topic_prefix) as logs:
         topic, frame = SchemaTopic(logs.kafka, announce=False), a_frame("gate", 1)
         for name in ("first", "second"):
-            value = written_with(later(name), frame)
+            schema = grown(Frame, name, "int", 0)
+            value = written_with(schema, frame)
             topic.refresh()
             with pytest.raises(UnknownSchema):
                 decode(value, Frame, topic.book)
-            announce(logs, later(name))
+            announce(logs, schema)
             topic.refresh()
             assert decode(value, Frame, topic.book) == frame

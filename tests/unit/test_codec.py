@@ -26,6 +26,7 @@ from schemas.codec import (
     to_dict,
 )
 from schemas.records import Detections, Frame, Fused
+from tests.parts.later_schemas import grown
 from tests.parts.results import a_fused
 from tests.unit.builders import a_frame, an_object, detections_of
 
@@ -65,9 +66,7 @@ def test_a_reader_that_shares_no_code_with_us_reads_the_value() -> None:
 
 
 def test_an_old_reader_passes_over_the_fields_of_a_newer_writer(book: SchemaBook) -> None:
-    newer = json.loads(schema_of(Fused).text)
-    newer["fields"].append({"name": "added_later", "type": "string", "default": ""})
-    schema = codec.read_schema(json.dumps(newer))
+    schema = grown(Fused, "added_later", "string", "")
     out = BytesIO()
     fastavro.schemaless_writer(out, schema.parsed, {**to_dict(a_fused(7)), "added_later": "news"})
     value = MAGIC + schema.fingerprint + out.getvalue()

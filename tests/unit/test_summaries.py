@@ -1,9 +1,7 @@
 """Reading a result without its depth map."""
 
-import json
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
 
 import fastavro
 import numpy as np
@@ -15,12 +13,11 @@ from schemas.codec import (
     SchemaBook,
     UnknownSchema,
     encode,
-    read_schema,
-    schema_of,
     to_dict,
 )
 from schemas.records import Fused
 from schemas.summaries import decode_summary, summary_of
+from tests.parts.later_schemas import grown
 from tests.parts.results import a_fused, an_expired
 from tests.unit.builders import a_frame, a_map
 
@@ -52,9 +49,7 @@ def test_the_map_is_not_looked_at() -> None:
 
 
 def test_a_writer_of_another_age_is_understood() -> None:
-    newer: Any = json.loads(schema_of(Fused).text)
-    newer["fields"].append({"name": "added_later", "type": "string", "default": ""})
-    schema = read_schema(json.dumps(newer))
+    schema = grown(Fused, "added_later", "string", "")
     out = BytesIO()
     fastavro.schemaless_writer(out, schema.parsed, {**to_dict(a_fused(7)), "added_later": "news"})
     value = MAGIC + schema.fingerprint + out.getvalue()
