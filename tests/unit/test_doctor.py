@@ -4,7 +4,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,13 +26,10 @@ from framefuse.errors import Stop
 from framefuse.installing import install
 from framefuse.settings import KafkaSettings
 from sinks import store_check
+from tests.unit.findings import lines
 
 NOWHERE = Scene(KafkaSettings(bootstrap=None), None)
 ELSEWHERE = Scene(KafkaSettings(bootstrap="kafka.example:9092"), "kafka.example:9092")
-
-
-def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    return [(one.subject, one.status.value) for one in findings]
 
 
 # Settings

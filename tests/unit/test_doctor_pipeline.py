@@ -1,6 +1,5 @@
 """What `framefuse doctor` says of a pipeline: its topics, stages and letters."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -15,11 +14,7 @@ from framefuse.doctor.findings import Finding, Status
 from framefuse.kafka import TopicState
 from framefuse.results.watching import StageLag
 from schemas.topics import ALL
-
-
-def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    return [(one.subject, one.status.value) for one in findings]
-
+from tests.unit.findings import lines
 
 # The topics
 
