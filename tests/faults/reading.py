@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections import defaultdict
-from itertools import pairwise
 
 import confluent_kafka as ck
 
 from tests.parts.pipeline import Oracle
+from tests.parts.waiting import until
 
 
 class LiveReader:
@@ -32,19 +31,17 @@ class LiveReader:
 
     def wait_for_more(self, count: int, patience_s: float = 120.0) -> None:
         """Until so many more outcomes have come: what breaks now breaks in the middle of work."""
-        wanted, give_up_s = self.seen + count, time.monotonic() + patience_s
-        while self.seen < wanted:
-            assert time.monotonic() < give_up_s, f"{self.seen} outcomes, not {wanted}, in {patience_s} s"
-            time.sleep(0.05)
+        wanted = self.seen + count
+        until(lambda: self.seen >= wanted, patience_s, what=f"{count} more outcomes")
 
     def _run(self) -> None:
-        seen_s: defaultdict[int, list[float]] = defaultdict(list)
+        last_s: dict[int | None, float] = {}
         with self._topics.consumer("fused", ck.OFFSET_END) as consumer:
             while not self._stop.is_set():
                 message = consumer.poll(0.1)
                 if message is not None and message.error() is None:
+                    now_s = time.monotonic()
+                    waited_s = now_s - last_s.get(message.partition(), now_s)
+                    last_s[message.partition()] = now_s
+                    self.waited_s = max(self.waited_s, waited_s)
                     self.seen += 1
-                    seen_s[message.partition() or 0].append(time.monotonic())
-        for times in seen_s.values():
-            for before_s, after_s in pairwise(times):
-                self.waited_s = max(self.waited_s, after_s - before_s)

@@ -11,6 +11,7 @@ from tests.faults.crew import Crew, Post
 from tests.faults.feeding import Feeder
 from tests.faults.reading import LiveReader
 from tests.parts.pipeline import Pipeline
+from tests.parts.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 WORKERS = {"detection": 2, "depth": 2, "join": 2, "object-store": 2}
@@ -141,7 +142,4 @@ def join_and_leave(crew: Crew, stages: Sequence[str], *, seconds: float) -> None
 
 def until_fed(feeder: Feeder, count: int, patience_s: float = 60.0) -> None:
     """Wait until so many frames are acknowledged."""
-    give_up_s = time.monotonic() + patience_s
-    while feeder.count < count:
-        assert time.monotonic() < give_up_s
-        time.sleep(0.05)
+    until(lambda: feeder.count >= count, patience_s, what=f"{count} frames acknowledged")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka as ck
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from tests.parts.pipeline import Oracle, plain
 
 Place = tuple[int, int]
 """Partition and offset of a frame in `frames`."""
+_COLUMNS = ["frame_id", "frame", "outcome", "fused_at", "live"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,43 +78,25 @@ def judge(
 
     `acknowledged` has the frame id by place; empty where the value has none to be held to.
     """
+    rows = list(rows)
     by_partition: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_partition[row.place[0]].append(row)
-    times = Counter(row.place for found in by_partition.values() for row in found)
-    right = {row.place for found in by_partition.values() for row in found} & acknowledged.keys()
+    neighbours = [pair for found in by_partition.values() for pair in pairwise(found)]
+    times = Counter(row.place for row in rows)
+    right = times.keys() & acknowledged.keys()
     wrong = {
-        row.place
-        for found in by_partition.values()
-        for row in found
-        if row.place in right and acknowledged[row.place] not in ("", row.frame_id)
+        row.place for row in rows if row.place in right and acknowledged[row.place] not in ("", row.frame_id)
     }
     return Verdict(
         case,
         len(acknowledged),
-        Counter(row.outcome for found in by_partition.values() for row in found),
+        Counter(row.outcome for row in rows),
         missing=sorted((acknowledged.keys() - right) | wrong),
         duplicates=sorted(place for place, count in times.items() if count > 1),
-        out_of_order=[
-            after.place
-            for found in by_partition.values()
-            for before, after in pairwise(found)
-            if after.place < before.place
-        ],
-        not_fused=[
-            row.place
-            for found in by_partition.values()
-            for row in found
-            if not row.live and row.outcome not in ("FUSED", "DEAD_LETTER")
-        ],
-        silence_s=max(
-            (
-                after.at_s - before.at_s
-                for found in by_partition.values()
-                for before, after in pairwise(found)
-            ),
-            default=0.0,
-        ),
+        out_of_order=[after.place for before, after in neighbours if after.place < before.place],
+        not_fused=[row.place for row in rows if not row.live and row.outcome not in ("FUSED", "DEAD_LETTER")],
+        silence_s=max((after.at_s - before.at_s for before, after in neighbours), default=0.0),
         store=store,
     )
 
@@ -129,31 +113,19 @@ def fused_rows(topics: Oracle, *, at_least: int, patience_s: float) -> list[Row]
 
 
 def _row(message: ck.Message) -> Row:
-    record = plain(message.value() or b"")
-    return Row(
-        (record["frame"]["partition"], record["frame"]["offset"]),
-        record["frame_id"],
-        record["outcome"],
-        message.timestamp()[1] / 1000,
-        record["live"],
-    )
+    return _row_of(plain(message.value() or b""), message.timestamp()[1] / 1000)
 
 
 def stored_rows(results: Path, frames_id: str = "") -> list[Row]:
     """All rows of a local store, by partition in the order of their files; those of one topic `frames`."""
-    rows: list[Row] = []
-    for path in sorted(
-        results.rglob(f"{frames_id}*.parquet"), key=lambda path: (path.parent.name, path.name)
-    ):
-        table = pq.read_table(path, columns=["frame_id", "frame", "outcome", "fused_at", "live"])
-        rows += [
-            Row(
-                (row["frame"]["partition"], row["frame"]["offset"]),
-                row["frame_id"],
-                row["outcome"],
-                row["fused_at"].timestamp(),
-                row["live"],
-            )
-            for row in table.to_pylist()
-        ]
-    return rows
+    files = results.rglob(f"{frames_id}*.parquet")
+    return [
+        _row_of(record, record["fused_at"].timestamp())
+        for path in sorted(files, key=lambda path: (path.parent.name, path.name))
+        for record in pq.read_table(path, columns=_COLUMNS).to_pylist()
+    ]
+
+
+def _row_of(record: Mapping[str, Any], at_s: float) -> Row:
+    place = record["frame"]["partition"], record["frame"]["offset"]
+    return Row(place, record["frame_id"], record["outcome"], at_s, record["live"])
