@@ -17,7 +17,7 @@ if find_spec("hypothesis") is not None:  # `make test-oracle` runs in an environ
     hypothesis.settings.register_profile("framefuse", deadline=None)
     hypothesis.settings.load_profile("framefuse")
 
-pytest_plugins = ["tests.parts.s3"]
+pytest_plugins = ["tests.parts.azure", "tests.parts.s3"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from framefuse.broker.home import RunningBroker
-from tests.faults.verdict import Place, Verdict, fused_rows, judge, stored_rows
+from tests.faults.verdict import Place, Row, Verdict, fused_rows, judge, stored_rows
 from tests.parts.pipeline import Pipeline, a_pipeline
 
 _VERDICTS: list[str] = []
 Judge = Callable[..., Verdict]
+Stored = Callable[[], list[Row]]
+"""Reads all rows that a store holds."""
 
 
 @pytest.fixture
@@ -30,16 +32,16 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         acknowledged: dict[Place, str],
         *,
         patience_s: float = 90.0,
-        store: Path | bool = False,
+        store: Path | Stored | bool = False,
         note: str = "",
     ) -> Verdict:
         rows = fused_rows(pipeline.oracle, at_least=len(acknowledged), patience_s=patience_s)
         kept = None
         if store:
-            results = store if isinstance(store, Path) else pipeline.folder / "results"
-            wait_until_stored(results, len(acknowledged), patience_s)
+            stored = store if callable(store) else in_folder(store, pipeline)
+            wait_until_stored(stored, len(acknowledged), patience_s)
             pipeline.stop()
-            kept = judge(case, acknowledged, stored_rows(results))
+            kept = judge(case, acknowledged, stored())
         verdict = judge(case, acknowledged, rows, kept)
         _VERDICTS.append(f"{verdict}{f'; {note}' if note else ''}")
         verdict.assert_kept()
@@ -48,10 +50,16 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
     return conclude
 
 
-def wait_until_stored(results: Path, count: int, patience_s: float) -> None:
+def in_folder(folder: Path | bool, pipeline: Pipeline) -> Stored:
+    """What lies in a folder, by default in that of the pipeline."""
+    results = folder if isinstance(folder, Path) else pipeline.folder / "results"
+    return lambda: stored_rows(results)
+
+
+def wait_until_stored(stored: Stored, count: int, patience_s: float) -> None:
     """Until so many rows are there; what is missing then, the verdict tells."""
     give_up_s = time.monotonic() + patience_s
-    while len(stored_rows(results)) < count and time.monotonic() < give_up_s:
+    while len(stored()) < count and time.monotonic() < give_up_s:
         time.sleep(1)
 
 

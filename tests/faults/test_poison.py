@@ -24,9 +24,9 @@ _PARTITIONS = 4
 
 
 def test_a_hundred_thousand_bad_records(pipeline: Pipeline, verdict_on: Judge) -> None:
-    Crew(pipeline, {"detection": 2, "depth": 2, "join": 1}).start_all()
+    Crew(pipeline, {"detection": 2, "depth": 2, "join": 1, "object-store": 1}).start_all()
     sent, good = send(pipeline, records(random.Random(7)))
-    verdict = verdict_on(pipeline, dict.fromkeys(sent, ""), patience_s=600.0)
+    verdict = verdict_on(pipeline, dict.fromkeys(sent, ""), patience_s=600.0, store=True)
 
     assert verdict.outcomes["DEAD_LETTER"] > 0.9 * COUNT
     assert verdict.outcomes["FUSED"] >= len(good)

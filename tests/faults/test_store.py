@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from schemas.topics import ALL, FRAMES
 from tests.faults.conftest import Judge, wait_until_stored
 from tests.faults.crew import Crew, Post
 from tests.faults.test_kills import PARTITIONS, feeding, until_fed
-from tests.faults.verdict import Place, judge, stored_rows
+from tests.faults.verdict import Place, Row, judge, stored_rows
+from tests.parts.azure import AzureServer
 from tests.parts.faulty_store import FAULTS, FaultyStore
 from tests.parts.pipeline import Pipeline
 from tests.parts.s3 import S3Server
@@ -24,23 +24,42 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.storm, pytest.ma
 WORKERS = {"detection": 1, "depth": 1, "join": 1, "object-store": 2}
 
 
-def test_every_second_write_to_the_store_fails(
+def test_every_second_write_to_s3_fails(
     pipeline: Pipeline, s3: S3Server, topic_prefix: str, verdict_on: Judge
 ) -> None:
     with FaultyStore(s3.endpoint) as store:
         pipeline.set(
             FRAMEFUSE_OBJECT_STORE_URL=f"s3://{s3.bucket}/{topic_prefix}", **s3.environment(store.endpoint)
         )
-        crew = Crew(pipeline, WORKERS)
-        crew.start_all()
-        with feeding(pipeline) as feeder:
-            while any(store.seen[fault] < 3 for fault in FAULTS):
-                time.sleep(0.5)
-            crew.kill(Post("object-store", 0))  # and its heir meets the same store
-            crew.start(Post("object-store", 0))
-            until_fed(feeder, feeder.count + 300)
-            acknowledged = feeder.stop()
+        acknowledged = fed_until_each_fault_was_met(pipeline, store)
         verdict_on(pipeline, acknowledged, store=s3.folder / topic_prefix, note=f"writes {dict(store.seen)}")
+
+
+def test_every_second_write_to_azure_fails(
+    pipeline: Pipeline, azure: AzureServer, topic_prefix: str, verdict_on: Judge, tmp_path: Path
+) -> None:
+    with FaultyStore(azure.endpoint) as store:
+        url = f"az://{azure.container}/{topic_prefix}"
+        pipeline.set(FRAMEFUSE_OBJECT_STORE_URL=url, **azure.environment(store.endpoint))
+        acknowledged = fed_until_each_fault_was_met(pipeline, store)
+
+        def fetched() -> list[Row]:
+            azure.fetch(topic_prefix, tmp_path / "fetched")
+            return stored_rows(tmp_path / "fetched")
+
+        verdict_on(pipeline, acknowledged, store=fetched, note=f"writes {dict(store.seen)}")
+
+
+def fed_until_each_fault_was_met(pipeline: Pipeline, store: FaultyStore) -> dict[Place, str]:
+    """Frames while the store fails in every way and a writer is killed; what was acknowledged."""
+    crew = Crew(pipeline, WORKERS)
+    crew.start_all()
+    with feeding(pipeline) as feeder:
+        until(lambda: all(store.seen[fault] >= 3 for fault in FAULTS), 180.0, what="each fault")
+        crew.kill(Post("object-store", 0))  # and its heir meets the same store
+        crew.start(Post("object-store", 0))
+        until_fed(feeder, feeder.count + 300)
+        return feeder.stop()
 
 
 @pytest.fixture
@@ -79,7 +98,7 @@ def test_topics_made_anew_over_the_old_bucket(pipeline: Pipeline, verdict_on: Ju
     lives.append(a_life(pipeline, verdict_on))
 
     results = pipeline.folder / "results"
-    wait_until_stored(results, sum(len(acknowledged) for _, acknowledged in lives), 60.0)
+    wait_until_stored(lambda: stored_rows(results), sum(len(one) for _, one in lives), 60.0)
     assert len(dict(lives)) == 2
     for frames_id, acknowledged in lives:
         judge("in the store", acknowledged, stored_rows(results, frames_id)).assert_kept()

@@ -5,8 +5,8 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         match self.server.next_fault():
             case "429" | "500" as status:
-                self._answer(int(status), b"<Error><Code>SlowDown</Code></Error>", {})
+                self._answer(int(status), b"<Error><Code>SlowDown</Code></Error>", Message())
             case "reset":
                 self._reset()
             case fault:
@@ -80,9 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
         if lost:
             self._reset()
         else:
-            self._answer(answer.status, content, dict(answer.getheaders()))
+            self._answer(answer.status, content, answer.headers)
 
-    def _answer(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+    def _answer(self, status: int, content: bytes, headers: Message) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
             if name.lower() not in _OURS:
