@@ -1,6 +1,7 @@
-"""Whether somebody looks at a screen, so that what moves is worth drawing."""
+"""Terminals: whether somebody looks, so that what moves is worth drawing, and what text one may be given."""
 
 import os
+from unicodedata import category
 
 from rich.console import Console
 
@@ -13,3 +14,15 @@ def watched(console: Console) -> bool:
     """
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     return console.is_interactive and console.file.isatty() and not in_ci
+
+
+def printable(text: str) -> str:
+    r"""Text of others, on one line: what a terminal would act upon, or not show, as an escape such as `\x1b`.
+
+    In a record its writer speaks, and a terminal obeys what it is given. Of markup this knows nothing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or category(char) == "Zs" else ascii(char)[1:-1] for char in text
+    )

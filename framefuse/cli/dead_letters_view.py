@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from framefuse.dead_letters.cases import Case, Letter
-from framefuse.terminal import watched
+from framefuse.terminal import printable, watched
 from schemas.records import DeadLetter, Frame, Outcome
 
 _HEX_BYTES = 64
@@ -37,7 +37,7 @@ def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
     for case in cases[-limit:]:
         last = case.last
         when = f"{last.written_at.astimezone():%m-%d %H:%M:%S}"
-        table.add_row(str(last.id), when, escape(_named(last)), _why(case))
+        table.add_row(str(last.id), when, Text(_named(last)), _why(case))
     console.print(table)
     if len(cases) > limit:
         console.print(f"… and {len(cases) - limit:,} before these: --limit {len(cases)}", style="dim")
@@ -69,15 +69,16 @@ def show_letter(console: Console, letter: Letter, raw: DeadLetter) -> None:
             "picture": f"{frame.encoding}, {frame.width}×{frame.height}, {'live' if frame.live else 'file'}",
         }
     for name, text in rows.items():
-        table.add_row(name, escape(text))
+        table.add_row(Text(printable(name)), Text("\n".join(map(printable, text.split("\n")))))
     console.print(table)
 
 
 def _why(case: Case) -> Text:
     """Who gave up on it and for which error; its message on a line of its own, as far as there is room."""
     stages = ", ".join(letter.stage for letter in case.letters)
-    message = _shortened(case.last.message, _MESSAGE_LETTERS)
-    return Text.assemble(f"{stages}: {case.last.error}", *_attempts(case), "\n", (message, "dim"))
+    message = printable(_shortened(case.last.message, _MESSAGE_LETTERS))
+    head = printable(f"{stages}: {case.last.error}")
+    return Text.assemble(head, *_attempts(case), "\n", (message, "dim"))
 
 
 def _attempts(case: Case) -> list[tuple[str, str]]:
@@ -97,7 +98,7 @@ def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case])
         _show_reasons(console, sendable)
     obstacles = Counter(case.last.obstacle for case in cases if case.last.frame is None)
     for obstacle, count in obstacles.most_common():
-        console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(obstacle or '')}")
+        console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(printable(obstacle or ''))}")
 
 
 def show_dismissed(console: Console, cases: Sequence[Case], *, dry_run: bool) -> None:
@@ -129,7 +130,7 @@ def show_sums(console: Console, done: Replayed) -> None:
     """The last words of a replay."""
     console.print(f"{done.sent:,} frame{'' if done.sent == 1 else 's'} sent again.")
     for reason, count in Counter(done.refused).items():
-        console.print(f"[red]{count:,} refused by the broker:[/red] {escape(reason)}")
+        console.print(f"[red]{count:,} refused by the broker:[/red] {escape(printable(reason))}")
     if done.outcomes:
         console.print(_outcomes_in_words(done.outcomes))
 
@@ -247,7 +248,7 @@ def _show_reasons(console: Console, cases: Sequence[Case]) -> None:
     console.print(f"[bold]{len(cases):,} frame{plural}[/bold]")
     reasons = Counter((letter.stage, letter.error) for case in cases for letter in case.letters)
     for (stage, error), count in reasons.most_common():
-        console.print(f"  {count:,} × {escape(error)} in {escape(stage)}")
+        console.print(f"  {count:,} × {escape(printable(f'{error} in {stage}'))}")
 
 
 def _outcomes_in_words(ended: Mapping[Outcome, int]) -> str:
@@ -257,7 +258,8 @@ def _outcomes_in_words(ended: Mapping[Outcome, int]) -> str:
 def _named(letter: Letter) -> str:
     """The frame by stream and sequence; else the record by its place, without the prefix of its topic."""
     frame = letter.frame
-    return f"{frame.stream_id} #{frame.sequence}" if frame else str(letter.origin).rpartition(".")[2]
+    name = f"{frame.stream_id} #{frame.sequence}" if frame else str(letter.origin).rpartition(".")[2]
+    return printable(name)
 
 
 def _shortened(text: str, length: int) -> str:
