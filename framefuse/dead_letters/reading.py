@@ -7,6 +7,7 @@ from framefuse.dead_letters.cases import Cases, Letter, LetterId, Origin
 from framefuse.errors import BadInput
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.runtime.intake import check_ids
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import NotARecord, SchemaBook, decode
@@ -139,10 +140,15 @@ class DeadLetterTopic:
 
 
 def frame_in(letter: DeadLetter, frames_topic: str, book: SchemaBook) -> tuple[Frame | None, str | None]:
-    """The frame that a letter holds, or why there is none."""
+    """The frame that a letter holds, or why there is none that could be sent again."""
     if letter.topic != frames_topic:
         return None, f"it was a record of {letter.topic}, which a stage computes, and no frame"
     try:
-        return decode(letter.value, Frame, book), None
+        frame = decode(letter.value, Frame, book)
     except NotARecord as error:
         return None, f"its value cannot be read: {error}"
+    try:
+        check_ids(frame)
+    except NotARecord as error:
+        return None, f"no stage takes it: {error}"
+    return frame, None

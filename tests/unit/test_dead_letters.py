@@ -7,9 +7,11 @@ import pytest
 
 from framefuse.cli.moments import moment
 from framefuse.dead_letters.cases import Case, Cases, Letter, LetterId, Origin, Selection, offsets
+from framefuse.dead_letters.reading import frame_in
 from framefuse.dead_letters.replaying import again
 from framefuse.errors import BadInput
-from schemas.records import Frame
+from schemas.codec import SchemaBook, encode
+from schemas.records import DeadLetter, Frame
 from tests.unit.builders import START, a_frame, at
 
 
@@ -164,6 +166,41 @@ def test_a_letter_is_named_by_its_offset_and_by_its_partition_where_there_are_se
 
 
 # ── replay ──
+
+
+def a_letter_with(value: bytes) -> DeadLetter:
+    return DeadLetter(
+        topic="framefuse.frames",
+        partition=2,
+        offset=7,
+        timestamp=START,
+        value=value,
+        stage="detection",
+        error="UndecodableRecord",
+        message="",
+        version="0.1.0",
+        attempt=0,
+    )
+
+
+def test_a_frame_that_a_letter_holds_can_be_sent() -> None:
+    assert frame_in(a_letter_with(encode(a_frame())), "framefuse.frames", SchemaBook()) == (a_frame(), None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (replace(a_frame(), stream_id="../gate"), "stream id '../gate': expected 1 to 64 of"),
+        (replace(a_frame(), run_id="a b"), "run id 'a b': expected a UUID"),
+        (replace(a_frame(), sequence=-1), "sequence -1, attempt 0"),
+    ],
+)
+def test_a_frame_that_every_stage_refuses_cannot_be_sent(frame: Frame, why: str) -> None:
+    found, obstacle = frame_in(a_letter_with(encode(frame)), "framefuse.frames", SchemaBook())
+
+    assert found is None
+    assert obstacle is not None
+    assert f"no stage takes it: {why}" in obstacle
 
 
 def test_a_replay_is_the_same_frame_that_never_expires() -> None:
