@@ -2,8 +2,12 @@
 
 import logging
 import sys
+from io import StringIO
+from typing import TextIO
 
 import structlog
+
+from framefuse.terminal import printable_lines
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
@@ -34,8 +38,7 @@ def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | Non
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if machine
-        # The one it chooses by itself shows the values of all variables.
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -47,7 +50,7 @@ def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | Non
                 renderer,
             ]
             if machine
-            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _made_printable, renderer],
         )
     )
     global _told_to_machines  # noqa: PLW0603 - logging is one for the whole process
@@ -57,3 +60,19 @@ def configure(*, verbose: bool = False, quiet: bool = False, as_json: bool | Non
     root.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     # It retries by itself and tells of each try; what it gives up on is raised where it was called.
     logging.getLogger("framefuse.librdkafka").setLevel(logging.DEBUG if verbose else logging.CRITICAL)
+
+
+def _made_printable(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """JSON escapes what a terminal would act upon, lines for people do not: text of records is in both."""
+    return {
+        name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _traceback(out: TextIO, error: structlog.typing.ExcInfo) -> None:
+    # The renderer that is chosen by default shows the values of all variables.
+    text = StringIO()
+    structlog.dev.plain_traceback(text, error)
+    out.write(printable_lines(text.getvalue()))

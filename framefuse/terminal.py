@@ -26,3 +26,8 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() or category(char) == "Zs" else ascii(char)[1:-1] for char in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """The same where a text may have several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -19,6 +19,7 @@ from framefuse.results.recent_errors import RecentError
 from framefuse.results.standing import Standing
 from framefuse.results.stream_statistics import seen_in_words
 from framefuse.results.watching import StageLag, StreamWatch, Watch, objects_in_words
+from framefuse.terminal import printable
 from schemas.records import UNREADABLE, Fused, Outcome, State, StreamState
 from schemas.statistics import Statistics
 
@@ -56,7 +57,7 @@ def render(watch: Watch, standing: Standing, now: datetime, *, height: int) -> R
     below += _STAGES_LINES + len(standing.stages) + (2 if standing.trouble else 0)
     parts: list[RenderableType] = []
     if standing.trouble:
-        parts += [Text(standing.trouble, style="bold red"), Text()]
+        parts += [Text(printable(standing.trouble), style="bold red"), Text()]
     rows = _rows(watch, standing, now)
     parts.append(_streams(rows, height - _TITLE_LINES - below - 1) if rows else Text("no result yet", "dim"))
     if standing.stages:
@@ -130,7 +131,7 @@ class _Row:
         """Of the table."""
         per_second, p50_ms, p95_ms = self._rates()
         return (
-            escape(self.stream_id),
+            escape(printable(self.stream_id)),
             f"{self._seen.frames if self._seen else 0:,}",
             f"{per_second:.1f}",
             duration(p50_ms),
@@ -174,7 +175,7 @@ class _Row:
                 words += [(f"{count:,} {name}", "yellow")] if count else []
         lines = _in_lines([Text(*word) for word in words])
         if self._state is not None and self._state.state is State.RECONNECTING and self._state.ended:
-            lines.append(Text(self._state.ended, "yellow", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(printable(self._state.ended), "yellow", no_wrap=True, overflow="ellipsis"))
         return lines
 
 
@@ -233,7 +234,7 @@ class _Fitting:
     """As much of the last result as the column has room for."""
 
     def __init__(self, head: str, fused: Fused | None) -> None:
-        self._head, self._fused = head, fused
+        self._head, self._fused = printable(head), fused
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         longest = len(self._text(None))
@@ -248,7 +249,9 @@ class _Fitting:
         if self._fused is None:
             return self._head
         room = None if width is None else width - len(self._head)
-        return self._head + (objects_in_words(self._fused, width=room) or why(self._fused) or "no objects")
+        return self._head + printable(
+            objects_in_words(self._fused, width=room) or why(self._fused) or "no objects"
+        )
 
 
 class _Ledger:
@@ -323,8 +326,8 @@ class _Error:
         old = self._now - one.at > timedelta(minutes=1)
         text = Text.assemble(
             (f"{one.at.astimezone():%H:%M:%S} ", "dim"),
-            (f"{one.stage} {one.error}{times}", "dim" if old else "red"),
-            (f" {one.stream_id}: {' '.join(one.message.split())}", "dim" if old else ""),
+            (printable(f"{one.stage} {one.error}{times}"), "dim" if old else "red"),
+            (printable(f" {one.stream_id}: {' '.join(one.message.split())}"), "dim" if old else ""),
         )
         text.truncate(options.max_width, overflow="ellipsis")
         text.no_wrap = True

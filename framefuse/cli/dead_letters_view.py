@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from framefuse.dead_letters.cases import Case, Letter
-from framefuse.terminal import printable, watched
+from framefuse.terminal import printable, printable_lines, watched
 from schemas.records import DeadLetter, Frame, Outcome
 
 _HEX_BYTES = 64
@@ -69,7 +69,7 @@ def show_letter(console: Console, letter: Letter, raw: DeadLetter) -> None:
             "picture": f"{frame.encoding}, {frame.width}×{frame.height}, {'live' if frame.live else 'file'}",
         }
     for name, text in rows.items():
-        table.add_row(Text(printable(name)), Text("\n".join(map(printable, text.split("\n")))))
+        table.add_row(Text(printable(name)), Text(printable_lines(text)))
     console.print(table)
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from framefuse.cli.signals import EXIT_INTERRUPTED
 from framefuse.errors import FramefuseError
+from framefuse.terminal import printable_lines
 
 EXIT_CANNOT, EXIT_BUG, EXIT_PIPE_CLOSED = 2, 70, 141
 
@@ -79,4 +80,4 @@ def warn_of_unread(*, into_log: bool) -> None:
 
 def _say(head: str, text: str, *, colour: str = "bold red") -> None:
     mark = f"[{colour}]{head}[/]: " if head else ""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{mark}{escape(text)}")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{mark}{escape(printable_lines(text))}")

@@ -15,6 +15,7 @@ from framefuse.cli.dashboard import COLOUR, duration, render, why
 from framefuse.results.plain import as_json
 from framefuse.results.standing import StandingWatch
 from framefuse.results.watching import Watch, latency_ms, objects_in_words
+from framefuse.terminal import printable
 from schemas.records import Fused
 
 _REFRESH_EVERY_S = 0.25
@@ -23,14 +24,14 @@ _REFRESH_EVERY_S = 0.25
 def line(fused: Fused) -> Text:
     """A result in one line."""
     outcome = fused.outcome.value.lower().replace("_", " ")
-    missing = why(fused)
+    missing = printable(why(fused))
     return Text.assemble(
         f"{fused.fused_at.astimezone():%H:%M:%S} ",
-        (fused.stream_id, "bold"),
+        (printable(fused.stream_id), "bold"),
         f" #{fused.sequence} ",
         (outcome, COLOUR[fused.outcome]),
         f" {duration(latency_ms(fused))}  ",
-        objects_in_words(fused) or ("" if missing else "no objects"),
+        printable(objects_in_words(fused)) or ("" if missing else "no objects"),
         (f"  {missing}" if missing else "", "dim"),
     )
 

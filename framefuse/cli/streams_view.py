@@ -13,6 +13,7 @@ from framefuse.results.stream_statistics import STALE_AFTER, as_plain, stale
 from framefuse.streams.credentials import masked
 from framefuse.streams.declaring import Changes, differences
 from framefuse.streams.reading import Row
+from framefuse.terminal import printable
 from schemas.records import State, Stream
 from schemas.statistics import Statistics
 
@@ -26,18 +27,24 @@ def show_changes(
 ) -> None:
     """One line a change, then the sum."""
     for stream in made.added:
-        console.print(Text.assemble(("+ ", "green"), (stream.stream_id, "bold"), f"  {_in_words(stream)}"))
+        console.print(
+            Text.assemble(("+ ", "green"), (printable(stream.stream_id), "bold"), f"  {_in_words(stream)}")
+        )
     for stream in made.changed:
         lines = [
             f"{name} {_value(name, old)} → {_value(name, new)}"
             for name, old, new in differences(before[stream.stream_id], stream)
         ]
-        console.print(Text.assemble(("~ ", "yellow"), (stream.stream_id, "bold"), f"  {', '.join(lines)}"))
+        console.print(
+            Text.assemble(("~ ", "yellow"), (printable(stream.stream_id), "bold"), f"  {', '.join(lines)}")
+        )
     for stream_id in made.removed:
-        console.print(Text.assemble(("- ", "red"), (stream_id, "bold")))
+        console.print(Text.assemble(("- ", "red"), (printable(stream_id), "bold")))
     if made.left and name_left:
         names = ", ".join(made.left[:5]) + (", …" if len(made.left) > 5 else "")
-        console.print(f"not in the file and left: {names} (--prune removes them)", style="yellow")
+        console.print(
+            Text(f"not in the file and left: {printable(names)} (--prune removes them)", style="yellow")
+        )
     parts = [
         f"{len(which)} {word}"
         for which, word in ((made.added, "added"), (made.changed, "changed"), (made.removed, "removed"))
@@ -75,7 +82,7 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
     table.add_column("source", overflow="fold", ratio=1)
     for row in rows:
         lately = _lately(row.statistics, now) if with_statistics else (_reported(row, now),)
-        table.add_row(Text(row.stream_id, "bold"), *_how_it_is(row), *lately, _source(row))
+        table.add_row(Text(printable(row.stream_id), "bold"), *_how_it_is(row), *lately, _source(row))
     console.print(table)
     silent = [row.statistics.updated_at for row in rows if row.statistics and _silent(row, now)]
     if silent:
@@ -125,7 +132,7 @@ def _lately(told: Statistics | None, now: datetime) -> tuple[str, str, str]:
 def _source(row: Row) -> Text:
     text = Text(_in_words(row.declared)) if row.declared else Text("not declared", "dim")
     if row.reported is not None and row.reported.state.ended:
-        text.append(f"\n{row.reported.state.ended}", "yellow" if row.declared else "dim")
+        text.append(f"\n{printable(row.reported.state.ended)}", "yellow" if row.declared else "dim")
     return text
 
 
@@ -136,11 +143,13 @@ def _in_words(stream: Stream) -> str:
         "partition": f"partition {stream.partition}" if stream.partition is not None else "",
         "live": "" if stream.live else "file",
     }
-    return ", ".join(filter(None, [masked(stream.source), *named.values()]))
+    return printable(", ".join(filter(None, [masked(stream.source), *named.values()])))
 
 
 def _value(name: str, value: object) -> str:
-    return masked(str(value)) if name == "source" else "none" if value is None else str(value).lower()
+    return (
+        printable(masked(str(value))) if name == "source" else "none" if value is None else str(value).lower()
+    )
 
 
 def _age(seconds: float) -> str:

@@ -15,7 +15,7 @@ from framefuse.cli.completing import stream_ids
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
 from framefuse.cli.signals import EXIT_INTERRUPTED, terminated_like_interrupted
 from framefuse.errors import BadInput, FramefuseError
-from framefuse.terminal import watched
+from framefuse.terminal import printable, watched
 
 if TYPE_CHECKING:
     from framefuse.cli.screen import View
@@ -115,7 +115,7 @@ def _silence(known: "Watch", kafka: "KafkaSettings") -> str:
     what = "no result" if known.stream is None else f"no result of stream {known.stream}"
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     there = f"the streams here: {', '.join(others[:_NAMED])}{more}" if others else "no publisher came yet"
-    return f"{what} in {kafka.prefix}.fused yet, waiting; {there}"
+    return printable(f"{what} in {kafka.prefix}.fused yet, waiting; {there}")
 
 
 def _announced(kafka: "KafkaSettings") -> "Collection[str]":

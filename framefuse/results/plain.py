@@ -25,8 +25,12 @@ def as_json(fused: Fused, *, path: str | None = None, with_map: bool = False) ->
 
 
 def plain_json(plain: dict[str, Any]) -> str:
-    """One line of JSON of a record as `to_dict` gives it."""
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, default=_text)
+    """One line of JSON of a record as `to_dict` gives it; what cannot be printed is escaped."""
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, default=_text)
+    if text.isprintable():
+        return text
+    # JSON may hold what ends a line for some readers, and what a terminal acts upon.
+    return "".join(char if char.isprintable() or char == " " else json.dumps(char)[1:-1] for char in text)
 
 
 def _text(value: object) -> str:

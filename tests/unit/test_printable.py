@@ -1,12 +1,17 @@
-"""Whoever may write to a topic moves no cursor, and forges no line, on the terminal of who reads it."""
+"""Whoever may write to a topic moves no cursor, and hides no text, on the terminal of who reads it."""
 
-from collections.abc import Callable
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from framefuse import logs
+from framefuse.cli.dashboard import render
 from framefuse.cli.dead_letters_view import (
     Replayed,
     show_dismissed,
@@ -15,11 +20,25 @@ from framefuse.cli.dead_letters_view import (
     show_sums,
     show_table,
 )
+from framefuse.cli.ending import end_with
+from framefuse.cli.screen import JsonLines, line
+from framefuse.cli.streams_view import show_changes, show_rows
+from framefuse.cli.watch import _silence
 from framefuse.dead_letters.cases import Case
+from framefuse.errors import Stop
+from framefuse.results.recent_errors import RecentError
+from framefuse.results.standing import Standing
+from framefuse.results.watching import Watch
+from framefuse.settings import KafkaSettings
+from framefuse.streams.declaring import Changes
+from framefuse.streams.reading import Reported, Row
 from framefuse.terminal import printable
-from schemas.records import DeadLetter, Header
+from schemas.records import DeadLetter, Fused, Header, Missing, Outcome, Side, State, Stream, StreamState
+from schemas.statistics import Statistics
+from tests.parts.results import a_fused
 from tests.unit.builders import a_frame, at
 from tests.unit.test_dead_letters import a_letter
+from tests.unit.test_statistics import a_result, told
 
 HOSTILE = "\x1b]0;gone\x07\x1b[2J\x9b31m\x7f\r\u202e[/]\N{LINE SEPARATOR}"
 SEEN = r"\x1b]0;gone\x07\x1b[2J\x9b31m\x7f\r\u202e[/]\u2028"
@@ -127,3 +146,145 @@ def test_a_replay_drives_no_terminal() -> None:
     assert_harmless(shown(lambda console: show_plan(console, cases, cases[:1])))
     assert_harmless(shown(lambda console: show_dismissed(console, cases, dry_run=False)))
     assert_harmless(shown(lambda console: show_sums(console, Replayed(refused=[f"no: {HOSTILE}"]))))
+
+
+# ── watch ──
+
+
+def a_hostile_result() -> Fused:
+    fused = replace(a_fused(0, labels=("crate", HOSTILE)), stream_id=HOSTILE, outcome=Outcome.PARTIAL)
+    return replace(fused, missing=(Missing(Side.DEPTH, f"late {HOSTILE}"),))
+
+
+def test_a_line_of_a_result_drives_no_terminal() -> None:
+    text = shown(lambda console: console.print(line(a_hostile_result())))
+
+    assert_harmless(text)
+    assert text.count(SEEN) == 3
+
+
+def test_a_result_for_scripts_drives_no_terminal_and_says_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fused = a_hostile_result()
+
+    JsonLines().result(fused)
+
+    text = capsys.readouterr().out
+    assert_harmless(text)
+    assert len(text.splitlines()) == 1
+    assert json.loads(text)["stream_id"] == fused.stream_id
+
+
+def test_the_screen_drives_no_terminal() -> None:
+    watch, moment = Watch(), at(1)
+    watch.add(a_hostile_result(), moment)
+    watch.add(replace(a_fused(1), stream_id="yard", objects=(), missing=a_hostile_result().missing), moment)
+    standing = Standing(
+        states={HOSTILE: a_state(State.RECONNECTING), f"b{HOSTILE}": a_state(State.STALLED)},
+        statistics={f"b{HOSTILE}": told_of_labels(HOSTILE)},
+        errors=[RecentError(HOSTILE, HOSTILE, HOSTILE, HOSTILE, moment)],
+        trouble=f"cannot look: {HOSTILE}",
+    )
+
+    text = shown(lambda console: console.print(render(watch, standing, moment, height=50)))
+
+    assert_harmless(text)
+    assert f"cannot look: {SEEN}" in text
+    assert f"b{SEEN}"[:15] in text
+    assert f"no depth (late {SEEN})" in text
+    assert f"{SEEN} 7.5" in text
+
+
+def test_streams_that_are_named_while_nothing_comes_drive_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("framefuse.cli.watch._announced", lambda kafka: [f"b{HOSTILE}"])
+
+    text = _silence(Watch(stream="gate"), KafkaSettings())
+
+    assert_harmless(text)
+    assert f"the streams here: b{SEEN}" in text
+
+
+# ── streams ──
+
+
+def a_state(state: State, *, ended: str = HOSTILE) -> StreamState:
+    return StreamState(
+        stream_id=HOSTILE,
+        run_id="r",
+        state=state,
+        published=0,
+        dropped=0,
+        rejected=0,
+        updated_at=at(0),
+        ended=ended,
+    )
+
+
+def told_of_labels(*labels: str) -> Statistics:
+    return told(a_result(0, seconds=0.5, seen=dict.fromkeys(labels, 7.5)), seconds=1)
+
+
+def test_the_list_of_streams_drives_no_terminal() -> None:
+    stream = Stream(stream_id=HOSTILE, source=f"rtsp://{HOSTILE}", live=True)
+    row = Row(HOSTILE, stream, Reported(a_state(State.ENDED), at(0)), None)
+
+    text = shown(lambda console: show_rows(console, [row]))
+
+    assert_harmless(text)
+    assert text.count(SEEN) == 3
+
+
+def test_changes_of_streams_drive_no_terminal() -> None:
+    def a_stream(stream_id: str, source: str) -> Stream:
+        return Stream(stream_id=f"{stream_id}{HOSTILE}", source=f"rtsp://{source}{HOSTILE}", live=True)
+
+    before = {one.stream_id: one for one in (a_stream("b", "2"), a_stream("c", "3"), a_stream("d", "4"))}
+    made = Changes(
+        added=[a_stream("a", "1")],
+        changed=[a_stream("b", "5")],
+        removed=[f"c{HOSTILE}"],
+        left=[f"d{HOSTILE}"],
+        unchanged=[],
+    )
+
+    text = shown(lambda console: show_changes(console, before, made, dry_run=False, name_left=True))
+
+    assert_harmless(text)
+    assert all(f"{name}{SEEN}" in text for name in "abcd125")
+
+
+# ── what is said of either ──
+
+
+def test_an_error_that_ends_a_command_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_with(Stop(f"stream {HOSTILE}:\nis gone"), "streams list") == 2
+
+    assert capsys.readouterr().err == f"error: stream {SEEN}:\nis gone\n"
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    log = logging.getLogger()
+    handlers, level = log.handlers[:], log.level
+    yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_log_for_people_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(as_json=False)
+    log = logging.getLogger("framefuse.test")
+    log.warning("stream %s:\nis gone", HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        log.exception("given up on")
+
+    text = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().err)  # the colours of the log itself
+    assert_harmless(text)
+    assert f"stream {SEEN}:\nis gone" in text
+    assert f"ValueError: {SEEN}" in text
