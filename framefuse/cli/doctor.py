@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
+from framefuse.terminal import printable
 
 if TYPE_CHECKING:
     from framefuse.doctor.findings import Finding, Scene
@@ -71,13 +72,13 @@ def _show(console: Console, findings: "Sequence[Finding]", scene: "Scene") -> No
     indent = _STATUS_WIDTH + 2 + _SUBJECT_WIDTH + 2
     for one in findings:
         status = f"[{_COLOUR[one.status]}]{one.status.value:<{_STATUS_WIDTH}}[/]"
-        head = f"{status}  {escape(one.subject):<{_SUBJECT_WIDTH}}  "
+        head = f"{status}  {escape(printable(one.subject)):<{_SUBJECT_WIDTH}}  "
         lines = _wrapped(one.found, console.width - indent)
-        console.print(f"{head}{escape(lines[0])}", soft_wrap=True)
+        console.print(f"{head}{escape(printable(lines[0]))}", soft_wrap=True)
         for line in lines[1:]:
-            console.print(f"{' ' * indent}{escape(line)}", soft_wrap=True)
+            console.print(f"{' ' * indent}{escape(printable(line))}", soft_wrap=True)
         if one.mend:
-            console.print(f"{' ' * indent}→ [cyan]{escape(one.mend)}[/]", soft_wrap=True)
+            console.print(f"{' ' * indent}→ [cyan]{escape(printable(one.mend))}[/]", soft_wrap=True)
     counts = Counter(one.status.value for one in findings)
     order = [f"{counts[name]} {name}" for name in _COLOUR if counts[name]]
     console.print(f"\n{', '.join(order)}")

@@ -35,9 +35,8 @@ def show_changes(
             f"{name} {_value(name, old)} → {_value(name, new)}"
             for name, old, new in differences(before[stream.stream_id], stream)
         ]
-        console.print(
-            Text.assemble(("~ ", "yellow"), (printable(stream.stream_id), "bold"), f"  {', '.join(lines)}")
-        )
+        words = printable(", ".join(lines))
+        console.print(Text.assemble(("~ ", "yellow"), (printable(stream.stream_id), "bold"), f"  {words}"))
     for stream_id in made.removed:
         console.print(Text.assemble(("- ", "red"), (printable(stream_id), "bold")))
     if made.left and name_left:
@@ -147,9 +146,7 @@ def _in_words(stream: Stream) -> str:
 
 
 def _value(name: str, value: object) -> str:
-    return (
-        printable(masked(str(value))) if name == "source" else "none" if value is None else str(value).lower()
-    )
+    return masked(str(value)) if name == "source" else "none" if value is None else str(value).lower()
 
 
 def _age(seconds: float) -> str:

@@ -20,11 +20,13 @@ from framefuse.cli.dead_letters_view import (
     show_sums,
     show_table,
 )
+from framefuse.cli.doctor import _show as show_findings
 from framefuse.cli.ending import end_with
 from framefuse.cli.screen import JsonLines, line
 from framefuse.cli.streams_view import show_changes, show_rows
 from framefuse.cli.watch import _silence
 from framefuse.dead_letters.cases import Case
+from framefuse.doctor.findings import Scene, warning
 from framefuse.errors import Stop
 from framefuse.results.recent_errors import RecentError
 from framefuse.results.standing import Standing
@@ -256,7 +258,17 @@ def test_changes_of_streams_drive_no_terminal() -> None:
     assert all(f"{name}{SEEN}" in text for name in "abcd125")
 
 
-# ── what is said of either ──
+# ── what is said of all of them ──
+
+
+def test_a_finding_drives_no_terminal() -> None:
+    found = warning(f"stage {HOSTILE}", f"members that read something else: {HOSTILE}", f"see {HOSTILE}")
+    scene = Scene(KafkaSettings(), "broker:9092")
+
+    text = shown(lambda console: show_findings(console, [found], scene))
+
+    assert_harmless(text)
+    assert r"members that read something else: \x1b]0;gone\x07" in text
 
 
 def test_an_error_that_ends_a_command_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
