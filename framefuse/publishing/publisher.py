@@ -18,12 +18,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-
 from framefuse.errors import BadInput, BrokerUnavailable, FramefuseError, UnreadableImage
 from framefuse.kafka import BufferFull, Delivery
 from framefuse.metrics import DROPPED, PUBLISHED, REJECTED
-from framefuse.pictures.encoding import EncodedImage, check_size, encoded, fit
+from framefuse.pictures.encoding import EncodedImage, check_size
 from framefuse.publishing.decisions import (
     DEFAULT_LIVE_FRESHNESS_MS,
     Sums,
@@ -33,6 +31,7 @@ from framefuse.publishing.decisions import (
 )
 from framefuse.publishing.hold_back import DEFAULT_LIMIT
 from framefuse.publishing.outlet import Outlet, PublisherClosed
+from framefuse.publishing.pictures import picture_of
 from framefuse.publishing.telling import StateTeller
 from framefuse.publishing.tickets import NotPublished, Ticket
 from framefuse.settings import KafkaSettings, load
@@ -161,7 +160,7 @@ class FramePublisher:
         """
         taken_s = time.monotonic()
         try:
-            picture = self._fitted(image)
+            picture = picture_of(image, quality=self._quality, max_side_px=self._max_side_px)
         except UnreadableImage:
             self.count_rejected()
             raise
@@ -267,18 +266,6 @@ class FramePublisher:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def _fitted(self, image: Image | bytes | Path | str) -> EncodedImage:
-        if isinstance(image, str | Path):
-            image = _read(Path(image))
-        if isinstance(image, bytes):
-            return fit(image, quality=self._quality, max_side_px=self._max_side_px)
-        if not isinstance(image, np.ndarray):
-            raise BadInput(
-                f"a {type(image).__name__} cannot be published: give H×W×3 uint8 BGR, the bytes of an image "
-                "file, or its path; of a PIL image: numpy.asarray(image.convert('RGB'))[..., ::-1]"
-            )
-        return encoded(image, quality=self._quality, max_side_px=self._max_side_px)
 
     def _check_size(self, picture: EncodedImage) -> None:
         try:
@@ -395,10 +382,3 @@ class FramePublisher:
                 f"{self._sums.failed} frames of stream {self.stream_id} were never acknowledged "
                 f"({self._trouble}): is the broker up? 'framefuse broker status'"
             )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
