@@ -3,16 +3,22 @@
 For `framefuse audit --store`: found through the entry-point group `framefuse.stored_rows`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framefuse.audit.stored import StoredRow
 from framefuse.errors import Stop
-from sinks.result_files import Series
+from schemas.records import FrameRef
+from sinks.result_files import Series, folder
 from sinks.result_store import ResultStore, existing_results
 
+_MARGIN = timedelta(days=1)
+"""Of the day of a frame: the clock of a broker may have been put back since the frame before."""
+_ROWS_AT_ONCE = 256
 _COLUMNS = ("frame_id", "stream_id", "sequence", "attempt", "frame", "outcome")
 
 
@@ -23,21 +29,23 @@ class ResultRows:
         self._store = store
         self._folders = list(store.folders())
 
-    def rows(self, frames_topic_id: str, partition: int, first: int) -> Iterator[StoredRow]:
+    def rows(self, frames_topic_id: str, first: FrameRef) -> Iterator[StoredRow]:
         """See `StoredRows.rows`.
 
         Raises:
             SinkBusy: the store does not answer.
             Stop: it does not let us read, or a file is no Parquet.
         """
-        series = Series(frames_topic_id, partition)
+        series = Series(frames_topic_id, first.partition)
+        since = folder(first.appended_at.astimezone(UTC).date() - _MARGIN)
         keys = {
             start: key
-            for folder in self._folders
-            for key in self._store.names(folder, series.stem)
+            for day in self._folders
+            if day >= since
+            for key in self._store.names(day, series.stem)
             if (start := series.first_frame_offset(key)) is not None
         }
-        begin = max((start for start in keys if start <= first), default=0)
+        begin = max((start for start in keys if start <= first.offset), default=0)
         for start in sorted(keys):
             if start >= begin:
                 yield from self._rows_of(keys[start])
@@ -45,18 +53,22 @@ class ResultRows:
     def _rows_of(self, key: str) -> Iterator[StoredRow]:
         with self._store.reader(key) as file:
             try:
-                table = pq.ParquetFile(pa.PythonFile(file, mode="r")).read(columns=list(_COLUMNS))
+                parquet = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+                for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=list(_COLUMNS)):
+                    yield from map(_row_of, batch.to_pylist())
             except (pa.ArrowException, OSError) as error:
                 raise Stop(f"{key} cannot be read as Parquet: {error}") from None
-        for row in table.to_pylist():
-            yield StoredRow(
-                row["frame"]["offset"],
-                row["frame_id"],
-                row["stream_id"],
-                row["sequence"],
-                row["attempt"],
-                row["outcome"],
-            )
+
+
+def _row_of(row: Mapping[str, Any]) -> StoredRow:
+    return StoredRow(
+        row["frame"]["offset"],
+        row["frame_id"],
+        row["stream_id"],
+        row["sequence"],
+        row["attempt"],
+        row["outcome"],
+    )
 
 
 def open_rows(url: str) -> ResultRows:

@@ -7,7 +7,7 @@ over, one above it is in flight, and a bit that is set twice a duplicate.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -40,6 +40,8 @@ class Books:
     lost, once there is a later frame in the partition."""
     late: int = 0
     """Live frames that are PARTIAL because their other half came too late."""
+    unattributed: int = 0
+    """In the books of one stream: outcomes of frames of any stream that nobody could read."""
     stored: StoredCounts | None = None
     """Where a store was compared."""
 
@@ -57,7 +59,7 @@ class PartitionBooks:
         partition: int,
         frames: Bounds,
         *,
-        fused_first: int,
+        fused_complete: bool,
         tally: Tally,
         stream: str | None = None,
         since: int = 0,
@@ -67,16 +69,18 @@ class PartitionBooks:
         Args:
             partition: its number in both topics.
             frames: bounds of `frames`, taken after the end of `fused` up to which it will be read.
-            fused_first: first offset that `fused` still holds.
+            fused_complete: retention has taken nothing of `fused` from where it is read on.
             tally: takes the outcomes that count; may be shared by partitions.
-            stream: count and accuse only frames of this stream, and those whose stream cannot be known.
+            stream: count only frames of this stream; accuse those, too, whose stream cannot be known.
             since: count and accuse only frames from this offset on.
         """
         self.since = since
-        self.partition, self._frames, self._fused_first = partition, frames, fused_first
+        self.partition, self._frames, self._fused_complete = partition, frames, fused_complete
         self._tally, self._stream = tally, stream
         self.horizon = max(frames.first, since)
-        """The first frame that both logs can tell of."""
+        """The first frame that both logs can tell of; before the first outcome, what is known of it."""
+        self.unattributed = 0
+        """Outcomes left out of the tally, because nobody knows of which stream their frames are."""
         self.offences: Counter[Offence] = Counter()
         self.offenders: list[Offender] = []
         self._last = -1
@@ -101,6 +105,8 @@ class PartitionBooks:
             bits[at] |= 1 << bit
             if self._stream in (None, head.stream_id):
                 self._tally.add(head)
+            elif head.stream_id == UNREADABLE:
+                self.unattributed += 1
         self._last = max(frame, self._last)
 
     def add_unreadable(self, fused_offset: int) -> None:
@@ -137,8 +143,8 @@ class PartitionBooks:
         return (Place(self.partition, offset) for offset in offsets)
 
     def _begin(self, frame: int) -> bytearray:
-        # Retention took nothing from `fused`: frames before its first one count, if `frames` still has them.
-        first = frame if self._fused_first else min(frame, self._frames.first)
+        # Where nothing is gone from `fused`, frames before its first one count, if `frames` still has them.
+        first = min(frame, self._frames.first) if self._fused_complete else frame
         self.horizon = max(first, self.since)
         self._bits = bytearray(-(-(self._frames.next - self.horizon) // 8))
         return self._bits
@@ -156,7 +162,7 @@ class PartitionBooks:
 
 
 def unsettled(parts: Sequence[PartitionBooks], *, stream: str | None) -> Iterator[Place]:
-    """The frames whose heads `close` wants: the first missing ones; for one stream, all without outcome."""
+    """The frames whose heads `close` wants, in its order: the first missing ones; of a stream, all."""
     missing = (place for part in parts for place in part.places(part.missing()))
     if stream is None:
         yield from islice(missing, OFFENDERS_NAMED)
@@ -167,46 +173,69 @@ def unsettled(parts: Sequence[PartitionBooks], *, stream: str | None) -> Iterato
 
 
 def close(
-    parts: Sequence[PartitionBooks], tally: Tally, heads: Mapping[Place, Head], *, stream: str | None = None
+    parts: Sequence[PartitionBooks],
+    tally: Tally,
+    heads: Iterable[tuple[Place, Head | None]],
+    *,
+    stream: str | None = None,
 ) -> Books:
     """Close the books of all partitions.
 
     Args:
         parts: read to their end.
         tally: the one they share.
-        heads: of the frames that `unsettled` names, as far as `frames` still holds them.
+        heads: of the frames that `unsettled` names, in its order; None where `frames` has it no longer.
         stream: as they were opened with.
     """
-
-    def counts(place: Place) -> bool:
-        head = heads.get(place)
-        return stream is None or head is None or head.stream_id == stream
-
-    def known(place: Place) -> bool:
-        return place in heads and counts(place)
-
+    without = _of_all(parts, heads) if stream is None else _of_stream(parts, heads, stream)
     offences = sum((part.offences for part in parts), Counter[Offence]())
-    offenders = [offender for part in parts for offender in part.offenders]
-    in_flight = 0
-    for part in parts:
-        for place in filter(counts, part.places(part.missing())):
-            offences[Offence.MISSING] += 1
-            if offences[Offence.MISSING] <= OFFENDERS_NAMED:
-                offenders.append(_missing(place, heads.get(place)))
-        # Not one by one where all count: after an outage that is millions.
-        flying = part.in_flight
-        in_flight += len(flying) if stream is None else sum(map(known, part.places(flying)))
+    offences[Offence.MISSING] += without.missing
+    offenders = [*without.offenders, *(offender for part in parts for offender in part.offenders)]
     if stream is None:
         records = sum(part.records for part in parts)
     else:
-        records = tally.outcomes.total() + tally.superseded + offences[Offence.MISSING] + in_flight
+        records = tally.outcomes.total() + tally.superseded + without.missing + without.in_flight
     return Books(
-        tally.ledger(records, in_flight),
-        offences,
+        tally.ledger(records, without.in_flight),
+        +offences,
         sorted(offenders, key=lambda offender: offender.place)[:OFFENDERS_NAMED],
         {part.partition: part.horizon for part in parts},
         in_flight_removed=sum(part.in_flight_removed for part in parts),
+        unattributed=sum(part.unattributed for part in parts),
     )
+
+
+@dataclass(slots=True)
+class _Unsettled:
+    """Frames without an outcome, as far as they count."""
+
+    missing: int = 0
+    in_flight: int = 0
+    offenders: list[Offender] = field(default_factory=list)
+
+
+def _of_all(parts: Sequence[PartitionBooks], heads: Iterable[tuple[Place, Head | None]]) -> _Unsettled:
+    return _Unsettled(
+        missing=sum(1 for part in parts for _ in part.missing()),
+        # Not one by one where all count: after an outage that is millions.
+        in_flight=sum(len(part.in_flight) for part in parts),
+        offenders=[_missing(place, head) for place, head in heads],
+    )
+
+
+def _of_stream(
+    parts: Sequence[PartitionBooks], heads: Iterable[tuple[Place, Head | None]], stream: str
+) -> _Unsettled:
+    without = _Unsettled()
+    flying = {part.partition: part.in_flight.start for part in parts}
+    for place, head in heads:
+        if place.offset >= flying[place.partition]:
+            without.in_flight += head is not None and head.stream_id == stream
+        elif head is None or head.stream_id == stream:
+            without.missing += 1
+            if without.missing <= OFFENDERS_NAMED:
+                without.offenders.append(_missing(place, head))
+    return without
 
 
 def runs(places: Iterable[Place]) -> Iterator[tuple[int, range]]:

@@ -1,7 +1,7 @@
 """PARTIAL outcomes whose missing half has come after all. Pure.
 
-A live frame that timed out is PARTIAL by design, and its half is late. Anything else waits for both halves,
-so a half that is there was left out.
+A live frame that timed out is PARTIAL by design, and its half is late. Any other waits until both sides have
+told of it or of a later frame, so a half that is there was left out.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from framefuse.audit.offences import Offence, Offender, Place
+from framefuse.audit.offsets import Offsets
 from schemas.heads import DepthHead, DetectionsHead, FusedHead
 from schemas.records import Missing, Outcome, Side, Status
 
 _TOLD = tuple(f"{status.lower()}" for status in Status if status is not Status.OK)
 """What the reason of a side begins with that did tell of the frame."""
+_LATE = "late"
+"""What the reason of a side begins with that a live frame did not wait for any longer."""
 
 
 def silent(missing: Missing) -> bool:
@@ -22,11 +25,24 @@ def silent(missing: Missing) -> bool:
 
 
 @dataclass(slots=True)
-class _Half:
-    """A frame that waits for the record of one side."""
+class _Waiting:
+    """The frames that went on without one side."""
 
-    head: FusedHead
-    fused_offset: int
+    timed_out: Offsets = field(default_factory=Offsets)
+    """Live ones that waited long enough: after an outage of a stage these are millions."""
+    others: dict[int, int] = field(default_factory=dict)
+    """Offset in `fused` by that of the frame."""
+    since: datetime | None = None
+    """When the first of them was appended."""
+    last: int = -1
+
+    def add(self, head: FusedHead, fused_offset: int, reason: str) -> None:
+        if head.live and reason.startswith(_LATE):
+            self.timed_out.add(head.frame.offset)
+        else:
+            self.others[head.frame.offset] = fused_offset
+        self.since = min(self.since or head.frame.appended_at, head.frame.appended_at)
+        self.last = max(self.last, head.frame.offset)
 
 
 @dataclass(slots=True)
@@ -35,7 +51,7 @@ class Halves:
 
     partition: int
     stream: str | None = None
-    waiting: dict[Side, dict[int, _Half]] = field(default_factory=lambda: {side: {} for side in Side})
+    waiting: dict[Side, _Waiting] = field(default_factory=lambda: {side: _Waiting() for side in Side})
     late: int = 0
     """Live frames whose half came after they had timed out."""
 
@@ -45,22 +61,22 @@ class Halves:
             return
         for missing in head.missing:
             if silent(missing):
-                self.waiting[missing.side][head.frame.offset] = _Half(head, fused_offset)
+                self.waiting[missing.side].add(head, fused_offset, missing.reason)
 
     def wanted(self) -> Iterator[tuple[Side, datetime, int]]:
         """Where to look: side, when the first of its frames was appended, and the last frame's offset."""
-        for side, halves in self.waiting.items():
-            if halves:
-                yield side, min(half.head.frame.appended_at for half in halves.values()), max(halves)
+        for side, waiting in self.waiting.items():
+            if waiting.since is not None:
+                yield side, waiting.since, waiting.last
 
     def found(self, side: Side, half: DetectionsHead | DepthHead) -> Offender | None:
         """Take a record of a side; what is wrong, if its frame has gone on without it."""
-        left = self.waiting[side].get(half.frame.offset)
-        if left is None or half.status is not Status.OK:
+        waiting, frame = self.waiting[side], half.frame.offset
+        if half.status is not Status.OK:
             return None
-        if left.head.live:
+        if frame in waiting.timed_out:
             self.late += 1
+        if frame not in waiting.others:
             return None
-        place = Place(self.partition, half.frame.offset)
-        head = left.head
-        return Offender(Offence.HALF_LEFT_OUT, place, left.fused_offset, head.stream_id, head.sequence)
+        place = Place(self.partition, frame)
+        return Offender(Offence.HALF_LEFT_OUT, place, waiting.others[frame], half.stream_id, half.sequence)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from framefuse.audit.halves import silent
+from framefuse.audit.lettered import Lettered
 from schemas.heads import FusedHead
 from schemas.records import Fused, Outcome
 
@@ -52,26 +53,48 @@ class Tally:
     """Counts outcomes as they are read, in any order, each frame record once.
 
     Only a frame with a letter can be replayed: one that ended as a dead letter, or one that was decided while
-    a side was silent, which may have failed later. Only those are remembered by id.
+    a side was silent, which may have failed later. Only those are remembered, and the replays themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int | None = None) -> None:
+        """Begin.
+
+        Args:
+            most: frames to remember for their replays, for who counts for ever; the replay of one that is
+                forgotten counts as a frame of its own.
+        """
         self.outcomes: Counter[Outcome] = Counter()
         self.superseded = 0
         """Frame records whose outcome does not count, because of a later attempt."""
-        self._latest: dict[str, tuple[int, Outcome]] = {}
+        self._lettered = Lettered(most)
+        self._replayed: dict[str, tuple[int, Outcome]] = {}
+        self._most = most
 
     def add(self, result: Fused | FusedHead) -> None:
         """Take the outcome of one frame record."""
-        before = self._latest.get(result.frame_id)
+        before = self._before(result.frame_id)
         if before is not None and (result.attempt or before[0] or before[1] is Outcome.DEAD_LETTER):
             self.superseded += 1
             if result.attempt <= before[0]:
                 return
             self.outcomes[before[1]] -= 1
         self.outcomes[result.outcome] += 1
-        if result.attempt or _may_have_a_letter(result):
-            self._latest[result.frame_id] = (result.attempt, result.outcome)
+        if result.attempt:
+            self._remember_replay(result)
+        elif _may_have_a_letter(result):
+            self._lettered.add(result.frame_id, result.outcome)
+
+    def _before(self, frame_id: str) -> tuple[int, Outcome] | None:
+        """The latest attempt of this frame so far, and how it ended, where it may have others."""
+        if (replayed := self._replayed.get(frame_id)) is not None:
+            return replayed
+        outcome = self._lettered.get(frame_id)
+        return None if outcome is None else (0, outcome)
+
+    def _remember_replay(self, result: Fused | FusedHead) -> None:
+        if self._most is not None and len(self._replayed) >= self._most:
+            self._replayed.clear()
+        self._replayed[result.frame_id] = (result.attempt, result.outcome)
 
     def ledger(self, records: int, in_flight: int) -> Ledger:
         """The ledger, given the number of frame records and how many of them have no outcome yet."""

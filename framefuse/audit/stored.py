@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from framefuse.audit.offences import Offence, Offender, Place
 from schemas.heads import FusedHead
-from schemas.records import Outcome
+from schemas.records import FrameRef, Outcome
 
 
 class StoredRow(NamedTuple):
@@ -28,13 +28,12 @@ class StoredRow(NamedTuple):
 class StoredRows(Protocol):
     """A store of results that can be read again."""
 
-    def rows(self, frames_topic_id: str, partition: int, first: int) -> Iterator[StoredRow]:
-        """The rows of one partition, from the frame at offset `first` on or some before it, in order.
+    def rows(self, frames_topic_id: str, first: FrameRef) -> Iterator[StoredRow]:
+        """The rows of one partition, from a frame on or some before it, in order.
 
         Args:
             frames_topic_id: of the topic of frames; results of another life of it are left out.
-            partition: of the frames.
-            first: offset of a frame.
+            first: a frame, as its result names it.
         """
 
 
@@ -50,26 +49,34 @@ WITHIN = timedelta(minutes=5)
 class StoredCounts:
     """How much of what is in `fused` is in the store."""
 
+    looked_at: datetime
+    """When the end of `fused` was fixed: an audit may take longer than a store is given."""
+    patience: timedelta = WITHIN
+    """How long a result may be on its way into the store."""
     stored: int = 0
     pending: int = 0
     """After the last row: the store will have them."""
     oldest_pending: datetime | None = None
     """When the first of those was told in `fused`."""
-    patience: timedelta = WITHIN
-    """How long a result may be on its way into the store."""
 
-    def overdue(self, now: datetime) -> bool:
-        """Whether the store should have had the oldest of them by now."""
-        return self.oldest_pending is not None and now - self.oldest_pending > self.patience
+    @property
+    def oldest_age(self) -> timedelta:
+        """How long before `looked_at` the oldest of them was told; 0 where there is none."""
+        return self.looked_at - (self.oldest_pending or self.looked_at)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the store should have had the oldest of them by then."""
+        return self.oldest_age > self.patience
 
 
 class StoreBooks:
-    """Compares one partition; feed it `fused` in order, then `close` it."""
+    """Compares one partition; feed it `fused` in order."""
 
     def __init__(
         self,
         partition: int,
-        rows: Iterator[StoredRow],
+        rows: Callable[[FrameRef], Iterator[StoredRow]],
         *,
         counts: StoredCounts,
         accuse: Callable[[Offender], None],
@@ -79,24 +86,23 @@ class StoreBooks:
 
         Args:
             partition: its number.
-            rows: of the store, in order.
+            rows: opens those of the store from a frame on, in order; asked for once, with the first outcome.
             counts: takes the counts; may be shared by partitions.
             accuse: takes what is wrong.
             stream: count and accuse only this stream.
         """
-        self._partition, self._rows, self._stream = partition, rows, stream
+        self._partition, self._open, self._stream = partition, rows, stream
         self._counts, self._accuse = counts, accuse
-        self._next = next(rows, None)
-        self._begun = False
+        self._rows: Iterator[StoredRow] | None = None
+        self._next: StoredRow | None = None
 
     def add(self, head: FusedHead, told_at: datetime) -> None:
         """Take the next outcome of `fused`, and when it was told there."""
         frame = head.frame.offset
+        rows = self._rows = self._rows or self._begin(head.frame)
         while self._next is not None and self._next.offset < frame:
-            if self._begun:  # before the first outcome, retention has taken what the store still has
-                self._blame(Offence.ONLY_STORED, self._next)
-            self._next = next(self._rows, None)
-        self._begun = True
+            self._blame(Offence.ONLY_STORED, self._next)
+            self._next = next(rows, None)
         if self._stream not in (None, head.stream_id):
             return
         expected = _row_of(head)
@@ -109,14 +115,20 @@ class StoreBooks:
             self._counts.stored += 1
             if self._next != expected:
                 self._blame(Offence.STORED_DIFFERENTLY, expected)
-            self._pass(frame)
+            self._pass(frame, rows)
 
-    def _pass(self, frame: int) -> None:
+    def _begin(self, first: FrameRef) -> Iterator[StoredRow]:
+        """The rows from the first outcome on: what was before it, retention may have taken from `fused`."""
+        rows = self._open(first)
+        self._next = next((row for row in rows if row.offset >= first.offset), None)
+        return rows
+
+    def _pass(self, frame: int, rows: Iterator[StoredRow]) -> None:
         """Go on after the row of this frame; each further one is one too many."""
-        self._next = next(self._rows, None)
+        self._next = next(rows, None)
         while self._next is not None and self._next.offset == frame:
             self._blame(Offence.STORED_TWICE, self._next)
-            self._next = next(self._rows, None)
+            self._next = next(rows, None)
 
     def _blame(self, offence: Offence, row: StoredRow) -> None:
         if self._stream in (None, row.stream_id):

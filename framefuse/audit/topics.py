@@ -7,7 +7,8 @@ no group.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, unsettled
 from framefuse.audit.halves import Halves
@@ -122,7 +123,7 @@ def audit(settings: KafkaSettings, scope: Scope | None = None, *, progress: Prog
     Admin(settings).partition_count(FUSED.name(settings.prefix))
     schemas = SchemaTopic(settings, announce=False).book
     with Reader(settings, client_id="framefuse-audit") as reader:
-        stored = StoredCounts(patience=scope.store_patience)
+        stored = StoredCounts(datetime.now(UTC), scope.store_patience)
         this = _Audit(settings, scope, reader, schemas, stored)
         fused = this.bounds(FUSED.suffix)
         # After those of `fused`: every frame with an outcome is then below its end.
@@ -142,9 +143,10 @@ def audit(settings: KafkaSettings, scope: Scope | None = None, *, progress: Prog
         for part in parts.values():
             _look_for_halves(this, part)
         books = [part.books for part in parts.values()]
-        heads = dict(_heads(this, frames, unsettled(books, stream=scope.stream)))
+        heads = _heads(this, frames, unsettled(books, stream=scope.stream))
+        closed = close(books, this.tally, heads, stream=scope.stream)
     return replace(
-        close(books, this.tally, heads, stream=scope.stream),
+        closed,
         late=sum(part.halves.late for part in parts.values()),
         stored=this.stored if scope.store else None,
     )
@@ -154,6 +156,8 @@ def _open(
     this: _Audit, frames: Mapping[int, Bounds], fused: Mapping[int, Bounds], to_read: Mapping[int, Bounds]
 ) -> dict[int, _Part]:
     since = this.since(FRAMES.suffix, this.scope.since, margin=timedelta())
+    topic = this.name(FRAMES.suffix)
+    topic_id = Admin(this.settings).topic_ids([topic])[topic]
     parts = {}
     for number in sorted(frames):
         there, read = fused.get(number, Bounds(0, 0)), to_read.get(number, Bounds(0, 0))
@@ -161,23 +165,21 @@ def _open(
             number,
             frames[number],
             # What `since` leaves unread is there: only retention makes the first outcome the horizon.
-            fused_first=there.first if read.first == there.first else 0,
+            fused_complete=there.first == 0 or read.first != there.first,
             tally=this.tally,
             stream=this.scope.stream,
             since=since.get(number, 0),
         )
-        parts[number] = _Part(books, Halves(number, this.scope.stream), _store_books(this, books))
+        parts[number] = _Part(books, Halves(number, this.scope.stream), _store_books(this, books, topic_id))
     return parts
 
 
-def _store_books(this: _Audit, books: PartitionBooks) -> StoreBooks | None:
+def _store_books(this: _Audit, books: PartitionBooks, topic_id: str) -> StoreBooks | None:
     if this.scope.store is None:
         return None
-    topic = this.name(FRAMES.suffix)
-    topic_id = Admin(this.settings).topic_ids([topic])[topic]
     return StoreBooks(
         books.partition,
-        this.scope.store.rows(topic_id, books.partition, books.horizon),
+        partial(this.scope.store.rows, topic_id),
         counts=this.stored,
         accuse=books.note,
         stream=this.scope.stream,
@@ -205,10 +207,20 @@ def _look_for_halves(this: _Audit, part: _Part) -> None:
 
 def _heads(
     this: _Audit, frames: Mapping[int, Bounds], places: Iterable[Place]
-) -> Iterator[tuple[Place, Head]]:
-    """The heads of these frames, without those that retention has removed or that cannot be decoded."""
+) -> Iterator[tuple[Place, Head | None]]:
+    """The heads of these frames; None of one that retention has removed or that cannot be decoded."""
     for number, offsets in runs(places):
-        first = max(offsets.start, frames[number].first)
-        for message in this.within(FRAMES.suffix, {number: Bounds(first, offsets.stop)}):
-            with suppress(NotARecord):
-                yield Place(number, message.offset), decode_head(message.value, Head, this.schemas)
+        told = offsets.start
+        there = Bounds(max(told, frames[number].first), offsets.stop)
+        for message in this.within(FRAMES.suffix, {number: there}):
+            yield from ((Place(number, gone), None) for gone in range(told, message.offset))
+            yield Place(number, message.offset), _head(message, this.schemas)
+            told = message.offset + 1
+        yield from ((Place(number, gone), None) for gone in range(told, offsets.stop))
+
+
+def _head(message: Message, schemas: SchemaBook) -> Head | None:
+    try:
+        return decode_head(message.value, Head, schemas)
+    except NotARecord:
+        return None

@@ -1,17 +1,20 @@
 """`framefuse audit`: whether every published frame has exactly one outcome, from the topics alone."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from framefuse.cli.options import AsJson, Bootstrap, Prefix
+from framefuse.terminal import printable
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from framefuse.audit.books import Books
     from framefuse.audit.offences import Offender
@@ -79,13 +82,12 @@ def audit(
         books = read_books(kafka, scope, progress=progress)
     if stream is not None and not books.ledger.published:
         _check_known(stream, kafka)
-    now = datetime.now(UTC)
     if as_json:
-        print(json.dumps(_as_dict(books, kafka, stream, now)))
+        print(json.dumps(_as_dict(books, kafka, stream)))
     else:
         _show(Console(highlight=False), books, kafka, stream, since)
-        _show_overdue(Console(highlight=False), books, now)
-    if not books.balanced or (books.stored and books.stored.overdue(now)):
+        _show_overdue(Console(highlight=False), books)
+    if not books.balanced or (books.stored and books.stored.overdue):
         raise typer.Exit(EXIT_UNBALANCED)
 
 
@@ -121,13 +123,13 @@ def _patience() -> "timedelta":
     return WITHIN + timedelta(seconds=stage.batch(load(stage.settings)).max_wait_s)
 
 
-def _show_overdue(console: Console, books: "Books", now: "datetime") -> None:
+def _show_overdue(console: Console, books: "Books") -> None:
     from framefuse.cli.dashboard import duration
 
     stored = books.stored
-    if stored is None or stored.oldest_pending is None or not stored.overdue(now):
+    if stored is None or not stored.overdue:
         return
-    age = duration((now - stored.oldest_pending).total_seconds() * 1000)
+    age = duration(stored.oldest_age.total_seconds() * 1000)
     expected = duration(stored.patience.total_seconds() * 1000)
     console.print(
         f"[bold red]The store does not keep up:[/bold red] it lacks a result that is {age} old, expected at "
@@ -138,34 +140,42 @@ def _show_overdue(console: Console, books: "Books", now: "datetime") -> None:
 def _show(
     console: Console, books: "Books", kafka: "KafkaSettings", stream: str | None, since: str | None
 ) -> None:
-    console.print(
-        f"[bold]{stream or kafka.prefix}[/bold]  [dim]{_horizon_in_words(books.horizons, since)}[/dim]"
-    )
+    of = escape(stream or kafka.prefix)
+    console.print(f"[bold]{of}[/bold]  [dim]{_horizon_in_words(books.horizons, since)}[/dim]")
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(justify="left")
     table.add_column(justify="right")
-    for name, count in books.ledger.counts().items():
-        table.add_row(name.replace("_", " "), f"{count:,}", style="bold" if name == "published" else "")
-    if books.in_flight_removed:
-        of_any = "" if stream is None else ", of any stream"
-        table.add_row(f"removed in flight{of_any}", f"{books.in_flight_removed:,}", style="yellow")
-    if books.late:
-        table.add_row("halves too late", f"{books.late:,}", style="yellow")
-    if books.stored:
-        table.add_row("rows in the store, with replays", f"{books.stored.stored:,}")
-        table.add_row("rows not yet in the store", f"{books.stored.pending:,}")
-    for offence, count in books.offences.items():
-        if count:
-            table.add_row(offence.value, f"{count:,}", style="bold red")
+    for name, count, style in _lines(books, stream):
+        table.add_row(name, f"{count:,}", style=style)
     console.print(table)
     _show_removed(console, books)
     if stream is not None and not books.ledger.published:
-        console.print(f"[yellow]No frame of a stream {stream} is in the topics.[/yellow]")
+        console.print(f"[yellow]No frame of a stream {escape(stream)} is in the topics.[/yellow]")
     elif books.balanced:
         console.print("[green]The books balance:[/green] every frame not in flight has exactly one outcome.")
     if not books.balanced:
         console.print("[bold red]The books do not balance.[/bold red]")
         console.print(_offenders_table(books, kafka))
+
+
+def _lines(books: "Books", stream: str | None) -> Iterator[tuple[str, int, str]]:
+    """Name, figure and style of each line of the ledger."""
+    for name, count in books.ledger.counts().items():
+        yield name.replace("_", " "), count, "bold" if name == "published" else ""
+    of_any = "" if stream is None else ", of any stream"
+    for name, count in {
+        f"removed in flight{of_any}": books.in_flight_removed,
+        "lost or unreadable, of any stream": books.unattributed,
+        "halves too late": books.late,
+    }.items():
+        if count:
+            yield name, count, "yellow"
+    if books.stored:
+        yield "rows in the store, with replays", books.stored.stored, ""
+        yield "rows not yet in the store", books.stored.pending, ""
+    for offence, count in books.offences.items():
+        if count:
+            yield offence.value, count, "bold red"
 
 
 def _show_removed(console: Console, books: "Books") -> None:
@@ -180,7 +190,8 @@ def _offenders_table(books: "Books", kafka: "KafkaSettings") -> Table:
     table = Table("first offenders", "stream", "sequence", "what", box=None, header_style="dim")
     for offender in books.offenders:
         sequence = "" if offender.sequence is None else str(offender.sequence)
-        table.add_row(_place(offender, kafka), offender.stream_id or "", sequence, offender.offence.value)
+        stream = Text(printable(offender.stream_id or ""))  # whoever may write `frames` chose it
+        table.add_row(_place(offender, kafka), stream, sequence, offender.offence.value)
     rest = sum(books.offences.values()) - len(books.offenders)
     if rest:
         table.add_row(f"… and {rest:,} more", "", "", "")
@@ -204,9 +215,7 @@ def _horizon_in_words(horizons: Mapping[int, int], since: str | None) -> str:
     return f"{why}: {', '.join(later)}"
 
 
-def _as_dict(
-    books: "Books", kafka: "KafkaSettings", stream: str | None, now: "datetime"
-) -> dict[str, object]:
+def _as_dict(books: "Books", kafka: "KafkaSettings", stream: str | None) -> dict[str, object]:
     from framefuse.audit.offences import Offence
 
     stored = books.stored
@@ -216,12 +225,13 @@ def _as_dict(
         **books.ledger.counts(),
         "in_flight_removed": books.in_flight_removed,
         "late": books.late,
+        "unattributed": books.unattributed,
         "stored": stored.stored if stored else None,
         "not_yet_stored": stored.pending if stored else None,
         "oldest_not_yet_stored": stored.oldest_pending.isoformat()
         if stored and stored.oldest_pending
         else None,
-        "store_overdue": stored.overdue(now) if stored else None,
+        "store_overdue": stored.overdue if stored else None,
         **{offence.name.lower(): books.offences[offence] for offence in Offence},
         "horizon": {str(number): first for number, first in books.horizons.items()},
         "offenders": [

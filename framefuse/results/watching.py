@@ -16,6 +16,8 @@ RATE_WINDOW = timedelta(seconds=5)
 OLD = timedelta(minutes=1)
 """A result that is read so long after it was made tells nothing of the rate."""
 LATENCY_RECORDS = 500
+_REMEMBERED = 1_000_000
+"""Frames with a letter whose replay takes their place in the ledger; of older ones it is a frame more."""
 PATIENCE_S = 15.0
 """A stage with members and something to read that stands still for longer does not move."""
 
@@ -152,7 +154,7 @@ class Watch:
         self.stream = stream
         self.seen: set[str] = set()
         """Streams that had a result, shown or not."""
-        self._tally = Tally()
+        self._tally = Tally(most=_REMEMBERED)
         self._all = StreamWatch("")
         self._next = dict(first or {})
         self._records = 0

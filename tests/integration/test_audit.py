@@ -150,6 +150,16 @@ def test_a_stream_that_does_not_exist_has_no_books(logs: Logs) -> None:
     assert "no stream nostream was ever published" in str(refused.exception)
 
 
+def test_the_name_of_a_stream_is_shown_and_never_acted_upon(logs: Logs) -> None:
+    logs.publish([a_frame("[/x]\x1b[2J", 0)])
+    logs.fuse([of_stream(a_fused(0), "[/x]\x1b[2J")] * 2)
+
+    told = run(logs)
+
+    assert told.exit_code == 1
+    assert "[/x]\\x1b[2J" in told.stdout
+
+
 def test_a_record_that_is_no_result_is_an_offender(logs: Logs) -> None:
     logs.publish(frames(1))
     logs.append([b"not Avro"])
@@ -176,9 +186,9 @@ def test_only_frames_since_a_moment_count(logs: Logs) -> None:
 
 def test_a_half_that_was_left_out_is_an_offender_unless_it_was_late(logs: Logs) -> None:
     logs.publish(frames(3))
-    missing = (Missing(Side.DEPTH, "lost: no record"),)
-    partial = [replace(a_fused(at), outcome=Outcome.PARTIAL, missing=missing) for at in range(3)]
-    logs.fuse([replace(partial[0], live=True), *partial[1:]])
+    lost, late = ((Missing(Side.DEPTH, why),) for why in ("lost: no record", "late: timed out"))
+    partial = [replace(a_fused(at), outcome=Outcome.PARTIAL, missing=lost) for at in range(3)]
+    logs.fuse([replace(partial[0], live=True, missing=late), *partial[1:]])
     producer = Producer(logs.kafka)
     for at in (0, 1):
         half = Depth(**origin_at(at, appended_at=START).head(), status=Status.OK)

@@ -1,6 +1,7 @@
 """A store of results against the topic: each difference is found, and only where it is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,8 @@ from framefuse.audit.halves import Halves
 from framefuse.audit.offences import Offence, Offender
 from framefuse.audit.stored import StoreBooks, StoredCounts, StoredRow
 from schemas.heads import DepthHead, FusedHead
-from schemas.records import Missing, Outcome, Side, Status
-from tests.unit.builders import at, origin_at
+from schemas.records import FrameRef, Missing, Outcome, Side, Status
+from tests.unit.builders import START, at, origin_at
 
 
 def a_head(offset: int, outcome: Outcome = Outcome.FUSED, *, live: bool = False, why: str = "") -> FusedHead:
@@ -24,10 +25,19 @@ def a_row(offset: int, outcome: str = "FUSED") -> StoredRow:
 
 
 def compared(
-    topic: Iterable[int], store: Sequence[StoredRow], *, stream: str | None = None
+    topic: Iterable[int],
+    store: Sequence[StoredRow],
+    *,
+    stream: str | None = None,
+    looked_at: datetime = START,
 ) -> tuple[StoredCounts, list[tuple[Offence, int]]]:
-    counts, found = StoredCounts(), list[Offender]()
-    books = StoreBooks(0, iter(store), counts=counts, accuse=found.append, stream=stream)
+    counts, found = StoredCounts(looked_at), list[Offender]()
+
+    def rows(first: FrameRef) -> Iterator[StoredRow]:
+        begin = max((row.offset for row in store if row.offset <= first.offset), default=0)
+        return (row for row in store if row.offset >= begin)
+
+    books = StoreBooks(0, rows, counts=counts, accuse=found.append, stream=stream)
     for offset in topic:
         books.add(a_head(offset), at(offset))
     return counts, [(one.offence, one.place.offset) for one in found]
@@ -40,18 +50,34 @@ def test_a_store_that_follows_the_topic_is_no_offence_and_says_how_far_it_is() -
 
 
 def test_a_store_is_overdue_once_its_oldest_missing_result_is_older_than_a_store_at_work_leaves_it() -> None:
-    counts, _ = compared(range(10), [a_row(offset) for offset in range(7)])
+    def overdue(frames: int, looked_at: datetime) -> bool:
+        rows = [a_row(offset) for offset in range(7)]
+        return compared(range(frames), rows, looked_at=looked_at)[0].overdue
 
-    assert counts.oldest_pending == at(7)
-    assert not counts.overdue(at(7 + 299))
-    assert counts.overdue(at(7 + 301))
-    assert not compared(range(7), [a_row(offset) for offset in range(7)])[0].overdue(at(3600))
+    assert not overdue(10, at(7 + 299))
+    assert overdue(10, at(7 + 301))
+    assert not overdue(7, at(3600))
 
 
 def test_rows_that_retention_has_removed_from_the_topic_may_stay_in_the_store() -> None:
     counts, found = compared(range(5, 8), [a_row(offset) for offset in range(8)])
     assert found == []
     assert counts.stored == 3
+
+
+def test_a_store_is_read_from_the_first_outcome_that_the_topic_still_has() -> None:
+    """And not from the first frame, which retention may have taken long after: `fused` is kept for longer."""
+    asked: list[int] = []
+
+    def rows(first: FrameRef) -> Iterator[StoredRow]:
+        asked.append(first.offset)
+        return iter([a_row(offset) for offset in range(8)])
+
+    books = StoreBooks(0, rows, counts=StoredCounts(START), accuse=lambda offender: None)
+    assert asked == []
+    for offset in (2, 3, 4):
+        books.add(a_head(offset), at(offset))
+    assert asked == [2]
 
 
 def test_each_difference_is_named() -> None:
@@ -110,6 +136,14 @@ def test_a_live_frame_whose_half_came_late_is_counted_and_no_offender() -> None:
     halves.add(a_head(3, Outcome.PARTIAL, live=True, why="late: timed out"), 7)
     assert halves.found(Side.DEPTH, half(3)) is None
     assert halves.late == 1
+
+
+def test_a_live_frame_that_went_on_without_a_half_that_its_side_had_told_is_an_offender() -> None:
+    """It did not time out: the join says that the side had passed it without a word."""
+    halves = Halves(0)
+    halves.add(a_head(3, Outcome.PARTIAL, live=True, why="lost: no record"), 7)
+    assert halves.found(Side.DEPTH, half(3)) is not None
+    assert halves.late == 0
 
 
 def test_a_side_that_told_why_it_has_no_result_is_not_looked_for() -> None:

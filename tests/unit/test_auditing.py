@@ -10,7 +10,7 @@ from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, un
 from framefuse.audit.ledger import Tally
 from framefuse.audit.offences import OFFENDERS_NAMED, Offence, Place
 from schemas.heads import FusedHead
-from schemas.records import Head, Outcome
+from schemas.records import UNREADABLE, Head, Outcome
 from tests.unit.builders import origin_at
 
 
@@ -25,15 +25,16 @@ def audited(
     """The books of one partition whose `fused` tells of these frames, in this order."""
     streams = streams or {}
     tally = Tally()
-    part = PartitionBooks(0, Bounds(*frames), fused_first=fused_first, tally=tally, stream=stream)
+    part = PartitionBooks(0, Bounds(*frames), fused_complete=not fused_first, tally=tally, stream=stream)
     for at, frame in enumerate(outcomes, start=fused_first):
         head = origin_at(frame, stream=streams.get(frame, "gate")).head()
         part.add(FusedHead(**head, outcome=Outcome.FUSED), at)
-    heads: dict[Place, Head] = {
-        place: origin_at(place.offset, stream=streams.get(place.offset, "gate"))
-        for place in unsettled([part], stream=stream)
+    heads: list[tuple[Place, Head | None]] = [
+        (place, origin_at(place.offset, stream=streams.get(place.offset, "gate")))
         if place.offset >= frames[0]
-    }
+        else (place, None)
+        for place in unsettled([part], stream=stream)
+    ]
     return close([part], tally, heads, stream=stream)
 
 
@@ -111,7 +112,7 @@ def test_an_outcome_of_a_frame_that_never_was_is_an_offence() -> None:
 
 
 def test_an_outcome_in_another_partition_than_its_frame_is_an_offence() -> None:
-    part = PartitionBooks(0, Bounds(0, 10), fused_first=0, tally=Tally())
+    part = PartitionBooks(0, Bounds(0, 10), fused_complete=True, tally=Tally())
 
     part.add(FusedHead(**origin_at(0, partition=1).head(), outcome=Outcome.FUSED), 0)
 
@@ -121,11 +122,11 @@ def test_an_outcome_in_another_partition_than_its_frame_is_an_offence() -> None:
 
 def test_a_record_that_cannot_be_decoded_is_an_offence() -> None:
     tally = Tally()
-    part = PartitionBooks(0, Bounds(0, 1), fused_first=0, tally=tally)
+    part = PartitionBooks(0, Bounds(0, 1), fused_complete=True, tally=tally)
 
     part.add_unreadable(0)
 
-    assert not close([part], tally, {}).balanced
+    assert not close([part], tally, []).balanced
 
 
 def test_outcomes_of_frames_that_retention_has_removed_still_count() -> None:
@@ -165,6 +166,16 @@ def test_the_books_of_one_stream_leave_out_the_others() -> None:
     assert found(books) == [(Offence.MISSING, 3)]
     assert books.ledger.counts()["published"] == 5
     assert (books.ledger.settled, books.ledger.in_flight) == (2, 2)
+
+
+def test_what_nobody_could_read_is_told_in_the_books_of_a_stream_for_it_may_be_its_own() -> None:
+    streams = {1: UNREADABLE, 2: "yard", 3: UNREADABLE}
+
+    books = audited(range(6), frames=(0, 6), stream="gate", streams=streams)
+
+    assert books.balanced
+    assert (books.ledger.published, books.unattributed) == (3, 2)
+    assert audited(range(6), frames=(0, 6), streams=streams).unattributed == 0
 
 
 def test_another_streams_offence_leaves_a_stream_balanced() -> None:

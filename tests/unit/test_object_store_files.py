@@ -17,7 +17,17 @@ from sinks.object_store import ObjectStoreSink
 from sinks.parquet import encode, read_footer
 from sinks.result_files import Footer
 from sinks.result_store import open_results
-from tests.parts.results import CONTEXT, Group, GroupPositions, a_fused, an_expired, an_output
+from sinks.stored_rows import open_rows
+from tests.parts.results import (
+    CONTEXT,
+    FRAMES_ID,
+    Group,
+    GroupPositions,
+    a_fused,
+    an_expired,
+    an_output,
+    outputs,
+)
 from tests.unit.builders import START, a_map
 
 DEPTH_M = np.linspace(1, 5, 12, dtype=np.float32).reshape(3, 4)
@@ -125,3 +135,19 @@ def _written(folder: Path, content: bytes) -> Path:
     path = folder / "one.parquet"
     path.write_bytes(content)
     return path
+
+
+def test_rows_are_read_back_from_the_file_that_holds_a_frame_and_from_no_day_long_before(
+    tmp_path: Path,
+) -> None:
+    sink = ObjectStoreSink(open_results(str(tmp_path)), CONTEXT)
+    for first in (0, 10, 20):
+        sink.write(outputs(first, first + 9), GroupPositions(Group(), first + 10))
+    long_ago = tmp_path / "date=2020-01-01"
+    long_ago.mkdir()
+    (long_ago / f"{FRAMES_ID}-0-{12:020d}.parquet").write_bytes(b"read, this would stop us")
+
+    rows = list(open_rows(str(tmp_path)).rows(FRAMES_ID, a_fused(14).frame))
+
+    assert [row.offset for row in rows] == list(range(10, 30))
+    assert rows[4].frame_id == a_fused(14).frame_id
