@@ -12,10 +12,8 @@ is measured in one run on one machine: quote the ratios.
 """
 
 import argparse
-import json
 import os
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +28,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.pipeline import MODELS, PARTITIONS, drain, drained, pictures, publish
-from framefuse import broker
+from benchmarks.pipeline import MODELS, drain, drained, pictures, publish
+from benchmarks.site import PARTITIONS, a_broker, environment, parser_of, print_measured
 from framefuse.demo.children import Children
-from framefuse.kafka import Admin, Reader
-from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.kafka import Reader
 from framefuse.plugins import load_stage
 from framefuse.publishing.sources import Picture
 from framefuse.settings import KafkaSettings, load
@@ -42,7 +39,7 @@ from framefuse.types import Record
 from processors.onnx.batches import buckets_up_to
 from processors.providers import Opened, Provider, SessionWish, open_session
 from schemas.codec import SchemaBook, decode
-from schemas.topics import ALL, DEPTH, DETECTIONS, Topic
+from schemas.topics import DEPTH, DETECTIONS, Topic
 from tests.unit.builders import a_frame
 
 TO: Mapping[str, Topic[Any]] = {"detection": DETECTIONS, "depth": DEPTH}
@@ -155,17 +152,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "bare": bare(opened, picture, buckets_up_to(arguments.batch_max)),
     }
     del opened
-    running = broker.start(folder / "broker", port=0)
-    kafka = KafkaSettings(bootstrap=running.bootstrap, prefix="bench")
-    try:
-        Admin(kafka).create_topics(ALL, partitions=PARTITIONS)
-        SchemaTopic(kafka)
-        with Children(folder / "logs", environment(arguments, model, kafka)) as children:
-            under = Load(children, kafka, arguments, shown)
-            found["worker"] = under.full()
-            found["half_load"] = under.half(found["worker"]["frames_per_s"] / 2)
-    finally:
-        broker.stop(folder / "broker", graceful=False)
+    with a_broker(folder) as kafka, Children(folder / "logs", settings(arguments, model, kafka)) as children:
+        under = Load(children, kafka, arguments, shown)
+        found["worker"] = under.full()
+        found["half_load"] = under.half(found["worker"]["frames_per_s"] / 2)
     alone, worker = found["bare"], found["worker"]
     found["ratios"] = {
         "frames_per_s_worker_to_bare": round(worker["frames_per_s"] / alone["pictures_per_s"], 3),
@@ -175,12 +165,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return found
 
 
-def environment(arguments: argparse.Namespace, model: Path, kafka: KafkaSettings) -> dict[str, str]:
+def settings(arguments: argparse.Namespace, model: Path, kafka: KafkaSettings) -> dict[str, str]:
     """Settings of the worker."""
     own = f"FRAMEFUSE_{arguments.stage.upper()}"
-    return {
-        "FRAMEFUSE_BOOTSTRAP": str(kafka.bootstrap),
-        "FRAMEFUSE_PREFIX": kafka.prefix,
+    return environment(kafka) | {
         f"{own}_MODEL": str(model),
         f"{own}_PROVIDER": arguments.provider,
         f"{own}_BATCH_MAX": str(arguments.batch_max),
@@ -234,9 +222,7 @@ class Load:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--stage", choices=sorted(TO), default="detection")
     parser.add_argument("--model", type=Path, help="ONNX file; the demo model by default")
     parser.add_argument("--provider", choices=[str(one) for one in Provider], default="auto")
@@ -246,8 +232,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2000, help="backlog that the worker drains")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of the half load")
     parser.add_argument("--size", default="640x384", help="pixels of the pictures")
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args(), Path(folder)), indent=1))  # noqa: T201
+    print_measured(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

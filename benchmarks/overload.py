@@ -15,29 +15,25 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.pipeline import PARTITIONS, pictures, publish
-from framefuse import broker
+from benchmarks.pipeline import frame_of, pictures, publish, send
+from benchmarks.site import PARTITIONS, a_broker, environment, parser_of, print_measured, quantiles
 from framefuse.demo.children import Children
-from framefuse.kafka import Admin, Producer, Reader, group_of
-from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.kafka import Admin, Reader, group_of
 from framefuse.publishing.sources import Picture
 from framefuse.settings import KafkaSettings
 from processors.detection.settings import DetectionSettings
-from schemas.codec import SchemaBook, decode, encode
-from schemas.records import Depth, Detections, Fused, Outcome, Status
-from schemas.topics import ALL, DEPTH, DETECTIONS, FRAMES, FUSED, Topic
-from tests.unit.builders import a_frame
+from schemas.codec import SchemaBook, decode
+from schemas.records import Depth, Derived, Detections, Frame, Fused, Outcome, Status
+from schemas.topics import DEPTH, DETECTIONS, FRAMES, FUSED, Topic
 
 CAMERAS, BUDGET_MS = 8, 500
+D = TypeVar("D", bound=Derived)
 _WITHOUT_FIGURES = re.compile(r"[\d.]+")
 STAGES: Mapping[str, Topic[Any]] = {"detection": DETECTIONS, "depth": DEPTH}
 
@@ -54,7 +50,7 @@ def rates(kafka: KafkaSettings, children: Children, backlog: int) -> dict[str, f
         done = {stage: sum(admin.group_offsets(group_of(kafka, stage), topic).values()) for stage in STAGES}
         now_s = time.monotonic()
         for stage, count in done.items():
-            if count and stage not in begun and len(begun) < len(STAGES):
+            if count and stage not in begun:
                 begun[stage] = now_s, count
         if len(begun) == len(STAGES) and max(done.values()) >= backlog:
             break
@@ -62,45 +58,32 @@ def rates(kafka: KafkaSettings, children: Children, backlog: int) -> dict[str, f
     return {stage: (done[stage] - count) / (now_s - since_s) for stage, (since_s, count) in begun.items()}
 
 
-def film(kafka: KafkaSettings, shown: Sequence[Picture], fps: float, seconds: float) -> int:
-    """All cameras together at so many frames a second; how many frames that were."""
-    producer = Producer(kafka, live=True)
-    topic, total, begun_s = FRAMES.name(kafka.prefix), int(fps * seconds), time.monotonic()
-    digests = [sha256(picture.image).hexdigest() for picture in shown]
+def film(shown: Sequence[Picture], total: int) -> Iterator[tuple[Frame, int]]:
+    """So many frames, of all cameras in turn, and the partition of each."""
     for number in range(total):
         camera, sequence = number % CAMERAS, number // CAMERAS
-        picture, digest = shown[number % len(shown)], digests[number % len(shown)]
-        frame = a_frame(
-            f"camera-{camera}",
-            sequence,
-            image=picture.image,
-            width=picture.width,
-            height=picture.height,
-            live=True,
-            freshness_ms=BUDGET_MS,
-        )
-        value = encode(replace(frame, sha256=digest))
-        producer.send(topic, value, key=frame.stream_id.encode(), partition=camera % PARTITIONS)
-        producer.poll(0)
-        time.sleep(max(0.0, begun_s + (number + 1) / fps - time.monotonic()))
-    producer.flush(30.0)
-    return total
+        picture = shown[number % len(shown)]
+        yield frame_of(picture, f"camera-{camera}", sequence, budget_ms=BUDGET_MS), camera % PARTITIONS
 
 
-def rows(kafka: KafkaSettings, topic: Topic[Any], prefix: str = "camera-") -> list[Any]:
-    """What a topic holds of the cameras."""
+def rows(kafka: KafkaSettings, topic: Topic[Any]) -> list[Any]:
+    """What a topic holds."""
     book = SchemaBook()
     with Reader(kafka, prefetch=200) as reader:
-        read = (decode(one.value, topic.record, book) for one in reader.everything(topic.name(kafka.prefix)))
-        return [row for row in read if row.stream_id.startswith(prefix)]
+        return [decode(one.value, topic.record, book) for one in reader.everything(topic.name(kafka.prefix))]
 
 
-def until_decided(kafka: KafkaSettings, count: int, patience_s: float = 30.0) -> list[Fused]:
-    """All outcomes of the cameras."""
+def until_decided(kafka: KafkaSettings, count: int, patience_s: float = 60.0) -> list[Fused]:
+    """All outcomes, once there are so many."""
     give_up_s = time.monotonic() + patience_s
     while len(found := rows(kafka, FUSED)) < count and time.monotonic() < give_up_s:
         time.sleep(1)
     return found
+
+
+def of_cameras(found: Sequence[D]) -> list[D]:
+    """Without those of the backlog, which does not expire."""
+    return [one for one in found if one.live]
 
 
 def one_batch_ms(found: Sequence[Detections | Depth]) -> float:
@@ -115,39 +98,29 @@ def one_batch_ms(found: Sequence[Detections | Depth]) -> float:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything, once."""
-    running = broker.start(folder / "broker", port=0)
-    kafka = KafkaSettings(bootstrap=running.bootstrap, prefix="bench")
-    environment = {"FRAMEFUSE_BOOTSTRAP": running.bootstrap, "FRAMEFUSE_PREFIX": "bench"}
-    try:
-        Admin(kafka).create_topics(ALL, partitions=PARTITIONS)
-        SchemaTopic(kafka)
+    with a_broker(folder) as kafka:
         shown = pictures(arguments.size)
         publish(kafka, shown, arguments.backlog)
-        with Children(folder / "logs", environment) as children:
+        with Children(folder / "logs", environment(kafka)) as children:
             can = rates(kafka, children, arguments.backlog)
             for stage in (*STAGES, "join"):
                 children.start(stage, ["run", stage])
-            until_settled(kafka, arguments.backlog)
+            until_decided(kafka, arguments.backlog)  # so that the cameras find every stage idle
             fps = arguments.load * max(can.values())
-            published = film(kafka, shown, fps, arguments.seconds)
-            outcomes = until_decided(kafka, published)
+            published = int(fps * arguments.seconds)
+            send(kafka, film(shown, published), fps=fps)
+            outcomes = until_decided(kafka, arguments.backlog + published)
             children.check()
         audit = [sys.executable, "-m", "framefuse", "audit", "--json"]
-        told = subprocess.run(audit, env={**os.environ, **environment}, capture_output=True, check=False)
+        told = subprocess.run(
+            audit, env={**os.environ, **environment(kafka)}, capture_output=True, check=False
+        )
         return {"load": {stage: fps / rate for stage, rate in can.items()}} | report(
-            {stage: rows(kafka, topic) for stage, topic in STAGES.items()},
-            outcomes,
+            {stage: of_cameras(rows(kafka, topic)) for stage, topic in STAGES.items()},
+            of_cameras(outcomes),
             published,
             json.loads(told.stdout),
         )
-    finally:
-        broker.stop(folder / "broker", graceful=False)
-
-
-def until_settled(kafka: KafkaSettings, backlog: int) -> None:
-    """Until the backlog is fused, so that the cameras find every stage idle."""
-    while len(rows(kafka, FUSED, "bench")) < backlog:
-        time.sleep(1)
 
 
 def report(
@@ -159,15 +132,14 @@ def report(
     """The figures."""
     kept = {stage: [one for one in found if one.status is Status.OK] for stage, found in answers.items()}
     fused = [one for one in outcomes if one.outcome is Outcome.FUSED]
-    late_ms = sorted((one.fused_at - one.frame.appended_at).total_seconds() * 1e3 for one in fused)
+    late_ms = [(one.fused_at - one.frame.appended_at).total_seconds() * 1e3 for one in fused]
     return {
         "published": published,
         "outcomes": Counter(one.outcome for one in outcomes),
         "kept": {stage: len(found) for stage, found in kept.items()},
         "fused_of_kept": len(fused) / min(map(len, kept.values())),
         "half": half_reasons(answers),
-        "p50_ms": statistics.median(late_ms),
-        "p95_ms": late_ms[int(0.95 * (len(late_ms) - 1))],
+        **quantiles(late_ms),
         "budget_ms": BUDGET_MS,
         "one_batch_ms": {stage: one_batch_ms(found) for stage, found in kept.items()},
         "balanced": audit["balanced"],
@@ -189,15 +161,12 @@ def half_reasons(answers: Mapping[str, Sequence[Any]]) -> Counter[str]:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--load", type=float, default=3.0, help="times what the faster stage can do")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the cameras film")
     parser.add_argument("--backlog", type=int, default=800, help="frames by which the rates are measured")
     parser.add_argument("--size", default="320x192", help="pixels of the pictures")
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args(), Path(folder)), indent=1))  # noqa: T201
+    print_measured(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

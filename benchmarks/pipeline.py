@@ -8,13 +8,9 @@ rate; latency is `fused_at − appended_at` (one host, one clock).
 """
 
 import argparse
-import json
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +18,16 @@ import numpy as np
 import onnxruntime as ort
 import psutil
 
-from framefuse import broker
+from benchmarks.site import PARTITIONS, a_broker, environment, parser_of, print_measured, quantiles
 from framefuse.demo.children import Child, Children
 from framefuse.kafka import Admin, Producer, Reader, group_of
-from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.publishing.sources import Picture, SourceOptions, open_sources
 from framefuse.settings import KafkaSettings
 from schemas.codec import SchemaBook, decode, encode
-from schemas.records import Fused
-from schemas.topics import ALL, DETECTIONS, FRAMES, FUSED, Topic
+from schemas.records import Frame, Fused
+from schemas.topics import DETECTIONS, FRAMES, FUSED, Topic
 from tests.unit.builders import a_frame
 
-PARTITIONS = 4
 MODELS = Path(__file__).parents[1] / "processors" / "models"
 _SOURCE_OF: Mapping[str, Topic[Any]] = {"join": DETECTIONS, "object-store": FUSED}
 
@@ -60,21 +54,38 @@ def pictures(size: str) -> list[Picture]:
     return [item for item in source if isinstance(item, Picture)]
 
 
+def frame_of(picture: Picture, stream: str, sequence: int, *, budget_ms: int | None = None) -> Frame:
+    """A frame that can be decoded; live if it has a budget."""
+    return a_frame(
+        stream,
+        sequence,
+        image=picture.image,
+        width=picture.width,
+        height=picture.height,
+        live=budget_ms is not None,
+        freshness_ms=budget_ms,
+    )
+
+
+def send(kafka: KafkaSettings, frames: Iterable[tuple[Frame, int]], *, fps: float = 0.0) -> None:
+    """Frames to the partition that each says, as fast as possible or at a steady rate."""
+    producer, topic = Producer(kafka, live=fps > 0), FRAMES.name(kafka.prefix)
+    begun_s = time.monotonic()
+    for number, (frame, partition) in enumerate(frames, start=1):
+        producer.send(topic, encode(frame), key=frame.stream_id.encode(), partition=partition)
+        producer.poll(0)
+        if fps:
+            time.sleep(max(0.0, begun_s + number / fps - time.monotonic()))
+    producer.flush(30.0)
+
+
 def publish(
     kafka: KafkaSettings, shown: list[Picture], count: int, *, first: int = 0, fps: float = 0.0
 ) -> None:
-    """Frames in turn to all partitions, as fast as possible or at a steady rate."""
-    producer = Producer(kafka, live=fps > 0)
-    begun_s = time.monotonic()
-    for number in range(first, first + count):
-        picture = shown[number % len(shown)]
-        frame = a_frame("bench", number, image=picture.image, width=picture.width, height=picture.height)
-        frame = replace(frame, sha256=sha256(picture.image).hexdigest())
-        producer.send(FRAMES.name(kafka.prefix), encode(frame), key=b"bench", partition=number % PARTITIONS)
-        producer.poll(0)
-        if fps:
-            time.sleep(max(0.0, begun_s + (number - first + 1) / fps - time.monotonic()))
-    producer.flush(30.0)
+    """Frames of one stream in turn to all partitions."""
+    numbers = range(first, first + count)
+    frames = ((frame_of(shown[n % len(shown)], "bench", n), n % PARTITIONS) for n in numbers)
+    send(kafka, frames, fps=fps)
 
 
 def drained(kafka: KafkaSettings, stage: str, count: int) -> Callable[[], bool]:
@@ -118,29 +129,21 @@ def latencies_ms(kafka: KafkaSettings, first_offset: int) -> list[float]:
     book = SchemaBook()
     with Reader(kafka, prefetch=50) as reader:
         rows = [decode(message.value, Fused, book) for message in reader.everything(FUSED.name(kafka.prefix))]
-    return sorted(
+    return [
         (row.fused_at - row.frame.appended_at).total_seconds() * 1000
         for row in rows
         if row.frame.offset >= first_offset
-    )
+    ]
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything, once."""
-    running = broker.start(folder / "broker", port=0)
-    kafka = KafkaSettings(bootstrap=running.bootstrap, prefix="bench")
-    try:
-        Admin(kafka).create_topics(ALL, partitions=PARTITIONS)
-        SchemaTopic(kafka)
-        environment = {
-            "FRAMEFUSE_BOOTSTRAP": running.bootstrap,
-            "FRAMEFUSE_PREFIX": "bench",
-            "FRAMEFUSE_OBJECT_STORE_URL": str(folder / "results"),
-        }
+    with a_broker(folder) as kafka:
+        settings = environment(kafka, FRAMEFUSE_OBJECT_STORE_URL=str(folder / "results"))
         shown = pictures(arguments.size)
         publish(kafka, shown, arguments.frames)
         found: dict[str, Any] = {}
-        with Children(folder / "logs", environment) as children:
+        with Children(folder / "logs", settings) as children:
             for stage, model in {"detection": "demo-detector", "depth": "demo-depth"}.items():
                 bare_ms = bare_model_ms(MODELS / f"{model}.onnx")
                 found[stage] = drain(children, kafka, stage, arguments.frames) | {
@@ -159,25 +162,19 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         found["latency"] = {
             "fps": arguments.fps,
             "frames": len(late),
-            "p50_ms": statistics.median(late),
-            "p95_ms": late[int(0.95 * (len(late) - 1))],
+            **quantiles(late),
         }
         return found
-    finally:
-        broker.stop(folder / "broker", graceful=False)
 
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--frames", type=int, default=2000, help="backlog that each stage drains")
     parser.add_argument("--fps", type=float, default=20.0, help="steady rate of the latency part")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of the latency part")
     parser.add_argument("--size", default="640x384", help="pixels of the pictures")
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args(), Path(folder)), indent=1))  # noqa: T201
+    print_measured(measure, parser.parse_args())
 
 
 if __name__ == "__main__":
