@@ -68,6 +68,7 @@ class Outlet:
         self._changed = threading.Condition()
         self._interrupted = False
         self._closed = threading.Event()
+        self._stumbled = False
         self._ends: dict[int, int] = {}
         self._ends_at_s = -_ENDS_EVERY_S
         self._trouble: str | None = None
@@ -227,7 +228,14 @@ class Outlet:
 
     def _serve(self) -> None:
         while not self._closed.is_set():
-            self._producer.poll(_POLL_S)
+            try:
+                self._producer.poll(_POLL_S)
+            except Exception as error:  # of whoever was told; the others must be told all the same
+                if not self._stumbled:
+                    log.exception(
+                        "a report of the broker was not taken; further ones are not logged", exc_info=error
+                    )
+                self._stumbled = True
             UNACKNOWLEDGED.set(len(self._producer))
 
     def _watch(self) -> None:

@@ -38,8 +38,7 @@ from framefuse.settings import KafkaSettings, load
 from framefuse.types import Image
 from schemas.records import Frame, FrameRef, State
 
-_LIVE_UNACKNOWLEDGED = 8
-_LIVE_WAITING = 8
+_LIVE_UNACKNOWLEDGED, _LIVE_WAITING = 8, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +156,7 @@ class FramePublisher:
             BadInput: no such file, nothing that can be published, or a time without its zone.
             NotPublished: an earlier frame was never acknowledged; the run is over.
             PublisherClosed: `close` was called.
+            Stop: the broker will take no frame, not this one either.
         """
         taken_s = time.monotonic()
         try:
@@ -231,8 +231,7 @@ class FramePublisher:
             BrokerUnavailable: it has not after `timeout_s`.
         """
         with self._changed:
-            done = self._changed.wait_for(lambda: not self._sums.handed and not self._waiting, timeout_s)
-            if not done:
+            if not self._changed.wait_for(lambda: not self._sums.handed and not self._waiting, timeout_s):
                 left = self._sums.handed + len(self._waiting)
                 raise BrokerUnavailable(
                     f"{left} frames of stream {self.stream_id} are not acknowledged after {timeout_s:g} s: "
@@ -257,9 +256,11 @@ class FramePublisher:
             self.flush(timeout_s)
             self._check_delivered()
         finally:
-            self._teller.tell(State.ENDED, self._sums, ended=ended)
-            if self._owns_outlet:
-                self._outlet.close()
+            try:
+                self._teller.tell(State.ENDED, self._sums, ended=ended)
+            finally:
+                if self._owns_outlet:
+                    self._outlet.close()
 
     def __enter__(self) -> Self:
         return self
@@ -299,9 +300,13 @@ class FramePublisher:
             self._waiting.append(outgoing)
             if len(self._waiting) > _LIVE_WAITING:
                 self._drop(self._waiting.popleft())
-            self._send_waiting()
+            refused = self._send_waiting()
+        if (error := refused.get(outgoing.ticket.sequence)) is not None:
+            raise error
 
-    def _send_waiting(self) -> None:
+    def _send_waiting(self) -> Mapping[int, FramefuseError]:
+        """Hand over what may be, in any thread; by sequence, what was refused, which has failed by that."""
+        refused: dict[int, FramefuseError] = {}
         with self._changed:
             while self._waiting and self._sums.handed < _LIVE_UNACKNOWLEDGED:
                 outgoing = self._waiting.popleft()
@@ -309,13 +314,23 @@ class FramePublisher:
                     self._hand_over(outgoing, self._reserve())
                 except BufferFull:
                     self._waiting.appendleft(outgoing)
-                    return
+                    break
                 except PublisherClosed:
                     self._drop(outgoing)
+                except FramefuseError as error:
+                    self._fail(outgoing, error)
+                    refused[outgoing.ticket.sequence] = error
+        return refused
 
     def _drop(self, outgoing: _Outgoing) -> None:
         self.count_dropped()
         outgoing.ticket._place.set_exception(NotPublished("dropped for newer live frames"))
+        self._changed.notify_all()
+
+    def _fail(self, outgoing: _Outgoing, error: FramefuseError) -> None:
+        self._trouble = str(error)
+        self._sums = replace(self._sums, failed=self._sums.failed + 1)
+        outgoing.ticket._place.set_exception(NotPublished(self._trouble))
         self._changed.notify_all()
 
     def _hand_over(self, outgoing: _Outgoing, partition: int) -> None:
@@ -339,7 +354,7 @@ class FramePublisher:
         self._count_handed(1)
         try:
             self._outlet.send(frame, partition, lambda delivery: self._delivered(ticket, delivery))
-        except FramefuseError:
+        except Exception:
             self._count_handed(-1)
             self._outlet.give_back(partition)
             raise
