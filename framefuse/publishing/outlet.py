@@ -68,6 +68,7 @@ class Outlet:
         self._changed = threading.Condition()
         self._interrupted = False
         self._closed = threading.Event()
+        self._without_room: set[Callable[[], object]] = set()
         self._stumbled = False
         self._ends: dict[int, int] = {}
         self._ends_at_s = -_ENDS_EVERY_S
@@ -153,7 +154,7 @@ class Outlet:
         """Hand over a frame whose place was reserved; `on_delivery` is called in another thread.
 
         Raises:
-            BufferFull: only when live; else it waits.
+            BufferFull: only when live, see `when_room`; else it waits.
             PublisherClosed: the outlet was interrupted while it waited.
         """
         value, key = encode(frame), frame.stream_id.encode()
@@ -176,6 +177,11 @@ class Outlet:
             else:
                 self._handed()
                 return
+
+    def when_room(self, again: Callable[[], object]) -> None:
+        """Call this once in the thread of the reports, soon after `send` found the buffer full."""
+        with self._changed:
+            self._without_room.add(again)
 
     def give_back(self, partition: int) -> None:
         """Give up a reserved place without sending."""
@@ -230,6 +236,7 @@ class Outlet:
         while not self._closed.is_set():
             try:
                 self._producer.poll(_POLL_S)
+                self._send_again()
             except Exception as error:  # of whoever was told; the others must be told all the same
                 if not self._stumbled:
                     log.exception(
@@ -237,6 +244,13 @@ class Outlet:
                     )
                 self._stumbled = True
             UNACKNOWLEDGED.set(len(self._producer))
+
+    def _send_again(self) -> None:
+        with self._changed:
+            waiting = list(self._without_room)
+        for again in waiting:
+            self._without_room.discard(again)  # before: it may find no room again
+            again()
 
     def _watch(self) -> None:
         while not self._closed.wait(_GROUPS_EVERY_S):

@@ -314,6 +314,7 @@ class FramePublisher:
                     self._hand_over(outgoing, self._reserve())
                 except BufferFull:
                     self._waiting.appendleft(outgoing)
+                    self._outlet.when_room(self._send_waiting)
                     break
                 except PublisherClosed:
                     self._drop(outgoing)

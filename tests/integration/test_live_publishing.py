@@ -1,4 +1,4 @@
-"""A live publisher whose broker takes no more frames: with the real client, reports that raise leave `poll`."""
+"""A live publisher whose broker takes no more frames: what a report raises leaves the poll of the client."""
 
 import os
 import signal

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from framefuse.errors import Stop
-from framefuse.kafka import Delivery
+from framefuse.kafka import BufferFull, Delivery
 from framefuse.publishing import outlet as outlets
 from framefuse.publishing.outlet import Outlet
 from framefuse.publishing.publisher import FramePublisher
@@ -122,6 +122,22 @@ def test_a_frame_that_is_refused_at_once_is_counted_and_said_to_who_publishes(
     publisher.close(SOON_S)
 
     assert (publisher.sums.failed, publisher.sums.handed) == (1, 0)
+
+
+def test_a_frame_that_found_no_room_is_sent_once_there_is_some_though_nothing_of_its_stream_is_reported(
+    producer: PlayedProducer, outlet: Outlet
+) -> None:
+    publisher = FramePublisher("gate", outlet=outlet)
+    producer.answers.set()
+    producer.refusal = BufferFull("the producer's queue is full")
+    ticket = publisher.publish(PICTURE)
+    with pytest.raises(TimeoutError):
+        ticket.wait(0.3)
+
+    producer.refusal = None
+
+    assert ticket.wait(SOON_S).topic == "framefuse.frames"
+    publisher.close(SOON_S)
 
 
 def test_reports_go_on_after_one_whose_receiver_failed_and_that_is_logged_once(
