@@ -243,7 +243,7 @@ def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, 
         replay.finish()
         if outcomes is not None:
             _await(outcomes, replay, bar)
-    done = Replayed(len(replay.places), replay.refused, outcomes.of(replay.places) if outcomes else None)
+    done = Replayed(len(replay.places), replay.refused, outcomes.ended if outcomes else None)
     show_sums(console, done)
     return done
 
@@ -251,9 +251,9 @@ def _send(kafka: "KafkaSettings", console: Console, cases: "Sequence[Case]", *, 
 def _await(outcomes: "Outcomes", replay: "Replay", bar: "ReplayBar") -> None:
     """Wait until every frame that was sent has an outcome."""
     heard_s = time.monotonic()
-    while (ended := outcomes.of(replay.places)).total() < len(replay.places):
+    while (ended := outcomes.ended).total() < len(replay.places):
         bar.awaited(ended)
-        if outcomes.read(_POLL_S):
+        if outcomes.read(_POLL_S, replay.places):
             heard_s = time.monotonic()
         elif time.monotonic() - heard_s > _PATIENCE_S:
             bar.waiting(f"no outcome for {_PATIENCE_S:.0f} s: do detection, depth and join run?")

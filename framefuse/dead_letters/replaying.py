@@ -6,26 +6,23 @@ in the topic of dead letters; a crash between the two can send a frame twice, an
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Container
 from dataclasses import replace
 from importlib.metadata import version
 from queue import Empty, SimpleQueue
+from typing import Self
 
 from framefuse.dead_letters.reading import REPLAY
 from framefuse.errors import Retry
-from framefuse.kafka import Delivery, Producer, Reader
-from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.kafka import Delivery, Producer
 from framefuse.publishing.outlet import Outlet
+from framefuse.results.outcome_tail import OutcomeTail
 from framefuse.settings import KafkaSettings
-from framefuse.types import Partition
-from schemas.codec import NotARecord, encode
-from schemas.heads import FusedHead, decode_head
+from schemas.codec import encode
 from schemas.records import DeadLetter, Frame, Outcome
-from schemas.topics import DEAD_LETTERS, FUSED
+from schemas.topics import DEAD_LETTERS
 
 _DELIVERED_WITHIN_S = 120.0
-_PREFETCH_RECORDS = 20
 Waiting = Callable[[str | None], None]
 """Told what is waited for, and None when the wait is over."""
 
@@ -146,29 +143,32 @@ class Outcomes:
 
         Raises:
             Retry: the broker did not answer.
-            Stop: there is no such topic.
+            Stop: a topic is missing, or we may not read it.
         """
-        self._book = SchemaTopic(settings, announce=False).book
-        self._reader = Reader(settings, prefetch=_PREFETCH_RECORDS, client_id="framefuse-replay")
-        bounds = self._reader.bounds(FUSED.name(settings.prefix))
-        self._reader.assign({Partition(part.topic, part.number): end for part, (_, end) in bounds.items()})
+        self._tail = OutcomeTail(settings, client_id="framefuse-replay")
         self._seen: dict[tuple[int, int], Outcome] = {}
 
-    def read(self, timeout_s: float) -> int:
-        """Take in what has come, waiting at most `timeout_s`; the number of records."""
-        messages = self._reader.poll(timeout_s)
-        for message in messages:
-            with suppress(NotARecord):  # not ours: the audit names it
-                head = decode_head(message.value, FusedHead, self._book)
-                self._seen[head.frame.partition, head.frame.offset] = head.outcome
-        return len(messages)
+    def read(self, timeout_s: float, places: Container[tuple[int, int]]) -> int:
+        """Take in what has come, waiting at most `timeout_s`; the number of outcomes, whosever they are.
 
-    def of(self, places: set[tuple[int, int]]) -> Counter[Outcome]:
-        """The outcomes so far of the frames at these places (partition, offset)."""
-        return Counter(self._seen[place] for place in places if place in self._seen)
+        Args:
+            timeout_s: for the first of them.
+            places: partition and offset of each frame that is waited for; others are not kept.
+        """
+        heads = self._tail.read(timeout_s)
+        for head in heads:
+            place = head.frame.partition, head.frame.offset
+            if place in places:
+                self._seen[place] = head.outcome
+        return len(heads)
 
-    def __enter__(self) -> "Outcomes":
+    @property
+    def ended(self) -> Counter[Outcome]:
+        """The outcomes so far of the frames that are waited for."""
+        return Counter(self._seen.values())
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._reader.close()
+        self._tail.close()

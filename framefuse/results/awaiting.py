@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from framefuse.kafka import Admin, Reader
+from framefuse.kafka import Admin
+from framefuse.results.outcome_tail import OutcomeTail
 from framefuse.settings import KafkaSettings
-from schemas.codec import SchemaBook, decode
-from schemas.records import Fused, Outcome
+from schemas.heads import FusedHead
+from schemas.records import Outcome
 from schemas.topics import FUSED
-
-_PREFETCH_RECORDS = 20
 
 
 class Awaited:
@@ -24,8 +23,8 @@ class Awaited:
         """By run id. A lost frame has no run any more; see `done`."""
         self._reached: dict[int, int] = {}
 
-    def take(self, fused: Fused) -> None:
-        """One record of `fused`."""
+    def take(self, fused: FusedHead) -> None:
+        """The head of one record of `fused`."""
         self.outcomes.setdefault(fused.run_id, Counter())[fused.outcome] += 1
         at = fused.frame
         self._reached[at.partition] = max(self._reached.get(at.partition, 0), at.offset + 1)
@@ -43,24 +42,21 @@ class OutcomeReader:
 
         Raises:
             BrokerUnavailable, Retry: the broker did not answer.
-            Stop: there is no such topic.
+            Stop: a topic is missing, or we may not read it.
         """
         Admin(settings).partition_count(FUSED.name(settings.prefix))
         self.awaited = Awaited()
-        self._book = SchemaBook()
-        self._reader = Reader(settings, prefetch=_PREFETCH_RECORDS, client_id="framefuse-wait")
-        bounds = self._reader.bounds(FUSED.name(settings.prefix))
-        self._reader.assign({partition: end for partition, (_, end) in bounds.items()})
+        self._tail = OutcomeTail(settings, client_id="framefuse-wait")
 
     def read(self, timeout_s: float) -> int:
-        """Take in what has come, waiting at most `timeout_s`; the number of records."""
-        messages = self._reader.poll(timeout_s)
-        for message in messages:
-            self.awaited.take(decode(message.value, Fused, self._book))
-        return len(messages)
+        """Take in what has come, waiting at most `timeout_s`; the number of outcomes."""
+        heads = self._tail.read(timeout_s)
+        for head in heads:
+            self.awaited.take(head)
+        return len(heads)
 
     def __enter__(self) -> "OutcomeReader":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._reader.close()
+        self._tail.close()

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from framefuse.kafka import Reader
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
-from schemas.codec import NotARecord, SchemaBook
+from schemas.codec import NotARecord
 from schemas.heads import FusedHead, decode_head
 
 _PATIENCE_S = 1.0
@@ -22,9 +24,9 @@ _FETCH_BYTES = 64 << 10
 class FirstFrames:
     """Asks the log, and only for what has moved since."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, schemas: SchemaTopic) -> None:
         self._reader = Reader(settings, prefetch=1, fetch_bytes=_FETCH_BYTES, client_id="framefuse-behind")
-        self._book = SchemaBook()
+        self._schemas = schemas
         self._known: dict[Partition, tuple[int, int]] = {}
         """By partition, the offset asked for last and the frame found there."""
 
@@ -32,6 +34,9 @@ class FirstFrames:
         """By partition number, the frame of the first record from these offsets on.
 
         Left out: partitions that hold nothing more but markers, and those that gave nothing in time.
+
+        Raises:
+            Retry, Stop: the broker does not answer, or we may not read the topic.
         """
         asked = {part: at for part, at in committed.items() if at < ends.get(part, 0)}
         new = {part: at for part, at in asked.items() if self._known.get(part, (-1, 0))[0] != at}
@@ -53,7 +58,7 @@ class FirstFrames:
                 if part not in waiting:
                     continue
                 with suppress(NotARecord):
-                    head = decode_head(message.value, FusedHead, self._book)
+                    head = decoded(message.value, FusedHead, self._schemas, by=decode_head)
                     self._known[part] = (wanted[part], head.frame.offset)
                     waiting.discard(part)
             positions = self._reader.positions()

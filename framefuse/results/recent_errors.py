@@ -8,8 +8,10 @@ from typing import Self
 
 from framefuse.dead_letters.reading import DISMISS, REPLAY
 from framefuse.kafka import Message, Reader
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
-from schemas.codec import NotARecord, SchemaBook, decode
+from schemas.codec import NotARecord
 from schemas.records import UNREADABLE, DeadLetter
 from schemas.topics import DEAD_LETTERS
 
@@ -62,14 +64,14 @@ class ErrorLog:
 class RecentErrors:
     """Follows the topic of dead letters from shortly before its end; a context manager."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, schemas: SchemaTopic) -> None:
         """Connect.
 
         Raises:
             Retry: the broker did not answer.
             Stop: there is no such topic.
         """
-        self._log, self._book = ErrorLog(), SchemaBook()
+        self._log, self._schemas = ErrorLog(), schemas
         self._reader = Reader(
             settings, prefetch=_LAST_OFFSETS, fetch_bytes=_FETCH_BYTES, client_id="framefuse-errors"
         )
@@ -81,7 +83,11 @@ class RecentErrors:
         self._reader.assign({part: max(low, high - _LAST_OFFSETS) for part, (low, high) in bounds.items()})
 
     def read(self) -> Sequence[RecentError]:
-        """What is known now, newest first; takes what has been fetched and waits for nothing."""
+        """What is known now, newest first; takes what has been fetched and waits for nothing.
+
+        Raises:
+            Retry, Stop: the broker does not answer, or we may not read the topic.
+        """
         for message in self._reader.poll(0.0, _AT_ONCE):
             self._take(message)
         return self._log.newest_first()
@@ -100,6 +106,6 @@ class RecentErrors:
 
     def _take(self, message: Message) -> None:
         try:
-            self._log.add(decode(message.value, DeadLetter, self._book), message.timestamp)
+            self._log.add(decoded(message.value, DeadLetter, self._schemas), message.timestamp)
         except NotARecord:
             return  # 'framefuse dead-letters list' counts those

@@ -7,23 +7,23 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
 
 from framefuse import plugins
 from framefuse.errors import BrokerUnavailable, FramefuseError, Retry, Stop
-from framefuse.kafka import Admin, GroupOffsets, GroupState, Reader, group_of, resolve_bootstrap
+from framefuse.kafka import Admin, GroupOffsets, GroupState, group_of, resolve_bootstrap
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.results.first_frames import FirstFrames
+from framefuse.results.outcome_tail import OutcomeTail
 from framefuse.results.recent_errors import RecentError, RecentErrors
 from framefuse.results.stream_states import StreamStates
 from framefuse.results.stream_statistics import StreamStatistics, stale
 from framefuse.results.watching import PATIENCE_S, Rate, StageLag, Stillness
 from framefuse.settings import KafkaSettings, load
 from framefuse.types import Partition
-from schemas.codec import NotARecord, SchemaBook
-from schemas.heads import FusedHead, decode_head
 from schemas.records import StreamState
 from schemas.statistics import Statistics
 from schemas.topics import ALL, FRAMES, FUSED
@@ -31,7 +31,8 @@ from schemas.topics import ALL, FRAMES, FUSED
 log = logging.getLogger("framefuse.standing")
 _EVERY_S = 1.0
 _SILENT_AFTER_S = 2.5
-_TAIL_RECORDS = 16
+_TAIL_OFFSETS = 16
+"""The last one is that of a transaction marker, so look at some."""
 _TAIL_PATIENCE_S = 2.0
 
 
@@ -121,10 +122,11 @@ class Look:
                 for name, topics in self._sources.items()
                 if topics
             }
-            self._states = opened.enter_context(StreamStates(settings))
-            self._errors = opened.enter_context(RecentErrors(settings))
+            schemas = SchemaTopic(settings, announce=False)
+            self._states = opened.enter_context(StreamStates(settings, schemas))
+            self._errors = opened.enter_context(RecentErrors(settings, schemas))
             self._statistics = _statistics(settings, opened)
-            self._first_frames = FirstFrames(settings)
+            self._first_frames = FirstFrames(settings, schemas)
             opened.callback(self._first_frames.close)
             self._open = opened.pop_all()
 
@@ -212,23 +214,13 @@ def frames_to_come(settings: KafkaSettings) -> dict[int, int]:
 
     Raises:
         Retry: the broker did not answer.
-        Stop: there is no such topic.
+        Stop: a topic is missing, or we may not read it.
     """
-    topic, book = FUSED.name(settings.prefix), SchemaBook()
     found: dict[int, int] = {}
-    with Reader(settings, prefetch=_TAIL_RECORDS, client_id="framefuse-tail") as reader:
-        bounds = {part: at for part, at in reader.bounds(topic).items() if at[0] < at[1]}
-        # The last offset is that of a transaction marker, so look at some.
-        reader.assign({part: max(low, high - _TAIL_RECORDS) for part, (low, high) in bounds.items()})
-        waiting: set[Partition] = set(bounds)
+    with OutcomeTail(settings, before=_TAIL_OFFSETS, client_id="framefuse-tail") as tail:
         give_up_s = time.monotonic() + _TAIL_PATIENCE_S
-        while waiting and time.monotonic() < give_up_s:
-            for message in reader.poll(0.1):
-                with suppress(NotARecord):
-                    head = decode_head(message.value, FusedHead, book)
-                    found[message.partition] = head.frame.offset + 1
-            positions = reader.positions()
-            waiting = {part for part in waiting if positions.get(part, 0) < bounds[part][1]}
+        while tail.behind and time.monotonic() < give_up_s:
+            found |= {head.frame.partition: head.frame.offset + 1 for head in tail.read(0.1)}
     return found
 
 

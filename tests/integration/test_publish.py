@@ -81,11 +81,16 @@ def frames_of(kafka: KafkaSettings, records: int) -> dict[str, list[Record[Frame
 
 
 @contextmanager
-def workers(kafka: KafkaSettings, *, frame_s: float = 0.0) -> Iterator[list[int]]:
-    """A worker of each watched group; depth also writes what the join would. Yields the lags it saw."""
+def workers(kafka: KafkaSettings, *, frame_s: float = 0.0, stray: bytes | None = None) -> Iterator[list[int]]:
+    """A worker of each watched group; depth also writes what the join would, after a `stray` record each.
+
+    Yields the lags it saw.
+    """
     stop, lags = threading.Event(), list[int]()
     threads = [
-        threading.Thread(target=_work, args=(kafka, stage, frame_s, stop, lags))
+        threading.Thread(
+            target=_work, args=(kafka, stage, stop, lags), kwargs={"frame_s": frame_s, "stray": stray}
+        )
         for stage in ("detection", "depth")
     ]
     for thread in threads:
@@ -102,7 +107,15 @@ def workers(kafka: KafkaSettings, *, frame_s: float = 0.0) -> Iterator[list[int]
             thread.join()
 
 
-def _work(kafka: KafkaSettings, stage: str, frame_s: float, stop: threading.Event, lags: list[int]) -> None:
+def _work(
+    kafka: KafkaSettings,
+    stage: str,
+    stop: threading.Event,
+    lags: list[int],
+    *,
+    frame_s: float,
+    stray: bytes | None,
+) -> None:
     topic, admin, producer = FRAMES.name(kafka.prefix), Admin(kafka), Producer(kafka, live=True)
     consumer = GroupConsumer(
         kafka,
@@ -118,12 +131,11 @@ def _work(kafka: KafkaSettings, stage: str, frame_s: float, stop: threading.Even
             time.sleep(frame_s)
             if stage == "depth":
                 lags.append(admin.end_offsets(topic)[message.partition] - message.offset)
-                producer.send(
-                    FUSED.name(kafka.prefix),
-                    encode(_fused(message)),
-                    key=message.key,
-                    partition=message.partition,
-                )
+                for value in (stray, encode(_fused(message))):
+                    if value is not None:
+                        producer.send(
+                            FUSED.name(kafka.prefix), value, key=message.key, partition=message.partition
+                        )
             consumer.commit({Partition(topic, message.partition): message.offset + 1})
     producer.close()
     consumer.close()
@@ -319,6 +331,13 @@ def test_waiting_ends_when_every_frame_has_an_outcome(kafka: KafkaSettings, tmp_
     assert code == 0
     assert "9 partial" in out
     assert "7 partial" in out
+
+
+def test_a_record_that_is_no_outcome_ends_no_publication(kafka: KafkaSettings, tmp_path: Path) -> None:
+    with workers(kafka, stray=b"not Avro"):
+        code, out, _ = run(kafka, images(tmp_path / "gate", 9), "--loop", "--limit", 60, "--wait", "--json")
+    assert code == 0
+    assert json.loads(out)["outcomes"] == {"partial": 60}
 
 
 def test_ctrl_c_delivers_what_was_sent_and_prints_the_sums(kafka: KafkaSettings, tmp_path: Path) -> None:

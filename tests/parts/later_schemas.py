@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from schemas.codec import MAGIC, RecordSchema, encode, read_schema, schema_of
-from schemas.records import Frame
 
 
 def grown(kind: type, name: str, type_: str, default: object) -> RecordSchema:
@@ -14,6 +13,6 @@ def grown(kind: type, name: str, type_: str, default: object) -> RecordSchema:
     return read_schema(json.dumps(schema))
 
 
-def written_with(schema: RecordSchema, frame: Frame) -> bytes:
-    """A frame as a writer of this schema writes it, whose one more field is a small number."""
-    return MAGIC + schema.fingerprint + encode(frame)[10:] + b"\x00"
+def written_with(schema: RecordSchema, record: object) -> bytes:
+    """A record as a writer of this schema writes it, whose one more field is a small number."""
+    return MAGIC + schema.fingerprint + encode(record)[10:] + b"\x00"
