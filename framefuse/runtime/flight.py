@@ -67,6 +67,11 @@ class Flight:
             self.close()
             self.forget()
 
+    @property
+    def closing(self) -> bool:
+        """Whether this life is about to end."""
+        return self._closing
+
     def close(self) -> None:
         """Take nothing more; what is in flight may be finished."""
         with self._changed:
@@ -118,6 +123,13 @@ class Flight:
             done = sum(len(batch.started) for batch in self._done)
             return len(self._batcher) + self._processing + done + self._writing
 
+    def idle(self) -> bool:
+        """Whether everything that was read is written. Never once this life has failed: what was in work then
+        is neither in flight nor written.
+        """
+        with self._changed:
+            return self._failure is None and not self.count()
+
     # ── processing ──
 
     def next_batch(self) -> Batch | None:
@@ -149,6 +161,8 @@ class Flight:
         """All that is done, for one write (one batch where a sink names what it writes); None at the end."""
         with self._changed:
             while not self._done:
+                if self._failure is not None:
+                    return None
                 if self._closing and not self._processing and not self._batcher:
                     return None
                 self._changed.wait()

@@ -16,6 +16,7 @@ from typing import Any
 from framefuse import metrics
 from framefuse.errors import Retry, SinkBusy
 from framefuse.kafka import Assignment, GroupConsumer, Overtaken
+from framefuse.runtime.commit_desk import CommitDesk
 from framefuse.runtime.compute import Computation
 from framefuse.runtime.flight import Batch, Flight, Waiting
 from framefuse.runtime.intake import Intake
@@ -46,25 +47,16 @@ class Parts:
     waits: SinkWaits
 
 
-@dataclass(slots=True)
-class _Commit:
-    """A commit that the writing thread asks for and the fetching thread makes."""
-
-    offsets: Mapping[Partition, int]
-    done: bool = False
-    error: Retry | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Positions:
     """Input positions of a write, and how a sink that is no topic commits them."""
 
     offsets: Mapping[Partition, int]
     group: Member | None
-    ask: Callable[[_Commit], None]
+    desk: CommitDesk
 
     def commit(self, moved: Mapping[Partition, int] | None = None) -> None:
-        self.ask(_Commit(self.offsets if moved is None else moved))
+        self.desk.ask(self.offsets if moved is None else moved)
 
 
 class Membership:
@@ -76,7 +68,7 @@ class Membership:
         self._group: Member | None = None
         self._committed: dict[Partition, int] = {}
         self._seek: dict[Partition, int] = {}
-        self._asked: _Commit | None = None
+        self._desk = CommitDesk(self._flight)
         self._writing_lock = threading.Lock()
         """Held while a sink writes; never waited for by the fetching thread without serving commits."""
         self._place_lock = threading.Lock()
@@ -163,7 +155,7 @@ class Membership:
         """Wait for the processor, but never so long that the group thinks we are dead."""
         flight = self._flight
         flight.wait_for(
-            lambda: flight.room() > 0 or flight.failure is not None or self._asked is not None,
+            lambda: flight.room() > 0 or flight.failure is not None or self._desk.waited_for,
             _LONGEST_SILENCE_S,
         )
         if flight.room() == 0 and time.monotonic() - self._polled_s > _LONGEST_SILENCE_S:
@@ -171,16 +163,7 @@ class Membership:
             self._take(0.0, self._flight.limit)
 
     def _serve_commit(self) -> None:
-        """Make the commit that the writing thread waits for; the client hangs if another thread polls."""
-        asked = self._asked
-        if asked is None:
-            return
-        try:
-            self._consumer.commit(asked.offsets)
-        except Retry as error:
-            asked.error = error
-        asked.done, self._asked = True, None
-        self._flight.announce()
+        self._desk.serve(self._consumer.commit)
 
     def _move(self) -> None:
         """Go on reading where a sink said that its batch had ended before."""
@@ -201,11 +184,13 @@ class Membership:
     def _end(self, threads: list[threading.Thread]) -> None:
         self._flight.close()
         self._flight.forget()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.02)
-                self._serve_commit()
-        self._consumer.close()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.02)
+                    self._serve_commit()
+        finally:
+            self._consumer.close()
 
     # ── once a second ──
 
@@ -218,11 +203,10 @@ class Membership:
         labels = (self._parts.stage, self._parts.name)
         metrics.ASSIGNED.labels(*labels).set(len(self._committed))
         metrics.IN_FLIGHT_LIMIT.labels(*labels).set(self._flight.limit)
-        in_flight = self._flight.count()
-        metrics.IN_FLIGHT.labels(*labels).set(in_flight)
+        metrics.IN_FLIGHT.labels(*labels).set(self._flight.count())
         metrics.SHED_RUNG.labels(*labels).set(self._parts.computation.rung)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
-        if in_flight == 0 and not self._seek:
+        if self._flight.idle() and not self._seek:
             self._commit_passed()
 
     def _commit_passed(self) -> None:
@@ -266,10 +250,8 @@ class Membership:
 
     def _process_loop(self) -> None:
         while (batch := self._flight.next_batch()) is not None:
-            try:
-                batch.outputs = self._parts.computation.finish(batch.started)
-            finally:
-                self._flight.processed(batch)
+            batch.outputs = self._parts.computation.finish(batch.started)
+            self._flight.processed(batch)
 
     # ── writing ──
 
@@ -286,7 +268,13 @@ class Membership:
         for output in outputs:
             offsets[Partition(self._parts.source, output.partition)] = output.offset + 1
         begun_s = time.monotonic()
-        moved = self._insist(sink, outputs, _Positions(offsets, self._group, self._commit), batches[0].epoch)
+        positions = _Positions(offsets, self._group, self._desk)
+        try:
+            moved = self._insist(sink, outputs, positions, batches[0].epoch)
+        except SinkBusy:
+            if self._flight.closing:
+                raise
+            return  # dropped with its epoch: whoever has the partition now reads it again
         metrics.SECONDS.labels(self._parts.stage, "write").observe(time.monotonic() - begun_s)
         for output in outputs:  # now that they are durable, and not before: they may have been read again
             metrics.RECORDS.labels(self._parts.stage, output.status).inc()
@@ -319,11 +307,3 @@ class Membership:
                     return moved
         finally:
             waits.end(self._parts.name, written=written)
-
-    def _commit(self, commit: _Commit) -> None:
-        """Ask the fetching thread for a commit and wait for it."""
-        self._asked = commit
-        self._flight.announce()
-        self._flight.wait_for(lambda: commit.done)
-        if commit.error is not None:
-            raise commit.error
