@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from framefuse.errors import Stop
 from framefuse.kafka import Outgoing, TransactionalProducer
+from framefuse.runtime.result_size import SizeLimit
 from framefuse.settings import KafkaSettings, StageSettings
 from framefuse.types import Output, Partition, Positions, SinkContext
 from schemas.codec import encode
 from schemas.records import Derived
 from schemas.topics import DEAD_LETTERS, Topic
-
-_ENVELOPE_BYTES = 512
-"""What Kafka adds to a value: the batch, the key, the offsets."""
 
 
 class TopicSink:
@@ -20,7 +18,7 @@ class TopicSink:
     def __init__(self, kafka: KafkaSettings, to: Topic[Derived], writer_id: str) -> None:
         """Register `writer_id` as transactional id, which fences an older writer of the same id."""
         self._topic = to.name(kafka.prefix)
-        self._limit_bytes = int(to.config["max.message.bytes"]) - _ENVELOPE_BYTES
+        self._limit = SizeLimit.of(to, kafka.prefix)
         self._dead_letters = DEAD_LETTERS.name(kafka.prefix)
         self._producer = TransactionalProducer(kafka, writer_id)
 
@@ -43,25 +41,11 @@ class TopicSink:
         records = []
         if output.value is not None:
             key = output.value.stream_id.encode()
-            value = within(self._limit_bytes, encode(output.value), self._topic, output)
+            value = self._limit.fitted(encode(output.value), partition=output.partition, offset=output.offset)
             records.append(Outgoing(self._topic, output.partition, key, value))
         if output.letter is not None:
             records.append(Outgoing(self._dead_letters, None, output.key, encode(output.letter)))
         return records
-
-
-def within(limit_bytes: int, value: bytes, topic: str, output: Output[Derived]) -> bytes:
-    """The value, which the topic can take.
-
-    Raises:
-        Stop: it is too large, and would be as often as it is tried.
-    """
-    if len(value) <= limit_bytes:
-        return value
-    raise Stop(
-        f"the result of partition {output.partition} at {output.offset} has {len(value):,} bytes, {topic} "
-        f"takes {limit_bytes:,} at most: let the stage give less, such as fewer objects (--max-det)"
-    )
 
 
 def open_topic(settings: StageSettings, context: SinkContext) -> TopicSink:

@@ -61,15 +61,30 @@ class GroupState:
     """Client id and host of each member."""
 
 
+class _Heard:
+    """What the client says of its connections. It holds nothing of who asks: the client holds it."""
+
+    def __init__(self) -> None:
+        self.trouble: ck.KafkaError | None = None
+        self.all_down = False
+
+    def __call__(self, error: ck.KafkaError) -> None:
+        """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
+            self.all_down = True
+            return  # and why was said before
+        if self.trouble is None or not is_unknown(self.trouble):
+            self.trouble = error
+
+
 class Admin:
     """Asks and changes the broker; every call raises BrokerUnavailable when none answers."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._bootstrap = client_config(settings, "framefuse-admin")["bootstrap.servers"]
-        self._trouble: ck.KafkaError | None = None
-        self._all_down = False
         self._create = f"framefuse topics create{flags_of(settings)}"
+        self._heard = _Heard()
         config = client_config(settings, "framefuse-admin") | {"error_cb": self._heard}
         del config["message.max.bytes"]
         self._client = AdminClient(config)
@@ -87,9 +102,9 @@ class Admin:
             except ck.KafkaException as error:
                 failed = error
             self._client.poll(0)
-            if self._trouble is not None and is_unknown(self._trouble):
-                raise not_believed(self._settings, self._trouble, self._bootstrap)
-            if self._all_down and self._trouble is not None and is_refused(self._trouble):
+            if self._heard.trouble is not None and is_unknown(self._heard.trouble):
+                raise not_believed(self._settings, self._heard.trouble, self._bootstrap)
+            if self._heard.all_down and self._heard.trouble is not None and is_refused(self._heard.trouble):
                 break  # nobody listens anywhere: waiting for an answer tells no more
         raise self._unavailable(failed)
 
@@ -273,14 +288,6 @@ class Admin:
             pass
         return Stop(f"no topic {topic} on {self._bootstrap}: run '{self._create}'")
 
-    def _heard(self, error: ck.KafkaError) -> None:
-        """Keep what tells most of why nobody answers: an identity in doubt rather than a connection lost."""
-        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN:
-            self._all_down = True
-            return  # and why was said before
-        if self._trouble is None or not is_unknown(self._trouble):
-            self._trouble = error
-
     def _await(self, futures: Mapping[Any, "Future[Any]"]) -> dict[Any, Any]:
         answers: dict[Any, Any] = {}
         asked: Any = None
@@ -299,12 +306,12 @@ class Admin:
             raise Stop(f"{self._bootstrap}: {error.args[0].str()}") from None
         except TimeoutError:
             self._client.poll(0)  # tells us what went wrong meanwhile
-            why = f": {self._trouble.str()}" if self._trouble is not None else ""
+            why = f": {self._heard.trouble.str()}" if self._heard.trouble is not None else ""
             raise BrokerUnavailable(f"{self._bootstrap} did not answer in 30 s{why}") from None
 
     def _unavailable(self, error: ck.KafkaException) -> BrokerUnavailable:
         security = resolve_security(self._settings)
-        trouble = self._trouble or error.args[0]
+        trouble = self._heard.trouble or error.args[0]
         unused = f", so {' and '.join(security.unused)} did nothing" if security.unused else ""
         spoken = f"; tried was FRAMEFUSE_SECURITY_PROTOCOL={security.protocol}{unused}"
         return BrokerUnavailable(

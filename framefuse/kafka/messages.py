@@ -1,10 +1,12 @@
 """What comes from and goes to a topic, free of the client library's types."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+log = logging.getLogger("framefuse.kafka")
 RawMessage = Any
 """A message of the client library, whose stubs say that every part of it may be missing."""
 RawError = Any
@@ -50,5 +52,17 @@ def message_of(raw: RawMessage) -> Message:
         timestamp_of(raw),
         raw.key(),
         raw.value(),
-        raw.headers() or (),
+        _headers(raw),
     )
+
+
+def _headers(raw: RawMessage) -> Sequence[tuple[str, bytes | None]]:
+    """Headers whose names are UTF-8, as the protocol says; none of a record with another one."""
+    try:
+        return raw.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        # The client fails on such a name, and whoever may write can give one. Asked again it would crash.
+        log.warning(
+            "%s-%d at %d: headers left out, a name is not UTF-8", raw.topic(), raw.partition(), raw.offset()
+        )
+        return ()

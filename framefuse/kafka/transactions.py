@@ -55,7 +55,6 @@ class TransactionalProducer:
             AccessDenied: this user may not use the id.
         """
         self.transactional_id, self._settings = transactional_id, settings
-        self._calls = Abandonable(f"{transactional_id} transactions")
         self._producer = ck.Producer(
             producer_config(settings, transactional_id)
             | {
@@ -71,6 +70,7 @@ class TransactionalProducer:
             raise BrokerUnavailable(
                 f"cannot start transactions as {transactional_id}: {error.args[0].str()}"
             ) from None
+        self._calls = Abandonable(f"{transactional_id} transactions")
 
     def write(
         self,
@@ -95,9 +95,9 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Forget what is queued; an open transaction has been aborted, or is fenced by the next producer."""
-        if self._calls.stuck:
-            return
         self._calls.close()
+        if self._calls.stuck:
+            return  # the client may still be in the call; its thread ends when it comes back
         self._producer.purge()
         with suppress(ck.KafkaException):  # fenced: who called was told, or is told by its next producer
             self._producer.flush(1.0)

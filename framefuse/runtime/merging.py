@@ -19,6 +19,7 @@ from framefuse.errors import Retry
 from framefuse.kafka import Assignment, GroupConsumer, Message, Outgoing, Overtaken, TransactionalProducer
 from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.result_size import SizeLimit
 from framefuse.types import Emission, Member, Merge, MergeCounts, Partition
 from schemas.codec import encode
 from schemas.records import Derived, Fused
@@ -42,7 +43,7 @@ class MergeParts:
     """Full topic name → suffix."""
     intakes: Mapping[str, Intake[Any]]
     """By full topic name."""
-    to: str
+    to: SizeLimit
     dead_letters: str
     merge: Callable[[], Merge]
     last: Callable[[Iterable[int]], Mapping[int, Derived]]
@@ -149,7 +150,9 @@ class MergeMembership:
                 turn.outcomes.update(value.outcome for value in values if isinstance(value, Fused))
 
     def _outgoing(self, number: int, emission: Emission) -> Outgoing:
-        return Outgoing(self._parts.to, number, emission.key, encode(emission.value))
+        to, value = self._parts.to, emission.value
+        fitted = to.fitted(encode(value), partition=number, offset=value.frame.offset)
+        return Outgoing(to.topic, number, emission.key, fitted)
 
     def _write(self, turn: _Round, group: Member) -> None:
         begun_s = time.monotonic()
@@ -217,6 +220,17 @@ class MergeMembership:
         metrics.JOIN_EVENTS.labels("late").inc(counts.late - before.late)
         metrics.JOIN_EVENTS.labels("duplicates").inc(counts.duplicates - before.duplicates)
         metrics.JOIN_EVENTS.labels("timed_out").inc(counts.timed_out - before.timed_out)
+        self._warn(counts, before)
+
+    def _warn(self, counts: MergeCounts, before: MergeCounts) -> None:
+        """Say what was dropped since `before`, and what makes it come in time."""
+        if counts.duplicates > before.duplicates:
+            log.warning(
+                "%s: dropped %d records of frames that their side had told of before: its stage reads again "
+                "from before, or frames alone was made anew, which needs all topics of the prefix made anew",
+                self._parts.name,
+                counts.duplicates - before.duplicates,
+            )
         if too_many_late(counts, before):
             log.warning(
                 "%s: %d of %d records came after their frame was decided: set --wait-ms above the freshness "

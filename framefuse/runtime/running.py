@@ -31,6 +31,7 @@ from framefuse.runtime.last_outcomes import LastOutcomes
 from framefuse.runtime.letters_first import DeadLetterBox, LettersFirst
 from framefuse.runtime.merging import MergeMembership, MergeParts
 from framefuse.runtime.rejoining import Life, run_worker
+from framefuse.runtime.result_size import SizeLimit
 from framefuse.runtime.waits import SinkWaits
 from framefuse.runtime.worker import Membership, Parts
 from framefuse.settings import KafkaSettings, StageSettings
@@ -231,7 +232,7 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
         raise Stop(f"stage {stage.name}: a merge writes to a topic")
     schemas = SchemaTopic(kafka)
     sources = {source.name(kafka.prefix): source for source in stage.sources}
-    to, to_record, merge = stage.to.name(kafka.prefix), stage.to.record, stage.merge
+    to, merge = stage.to, stage.merge
     frames = FRAMES.name(kafka.prefix)
 
     def begin(name: str, stop: threading.Event) -> Life:
@@ -243,10 +244,10 @@ def _merging(stage: Stage[Any], settings: StageSettings, kafka: KafkaSettings) -
                 topic: Intake(source.record, schemas.book, schemas.refresh)
                 for topic, source in sources.items()
             },
-            to=to,
+            to=SizeLimit.of(to, kafka.prefix),
             dead_letters=DEAD_LETTERS.name(kafka.prefix),
             merge=lambda: merge(settings),
-            last=partial(LastOutcomes(kafka, to, frames, schemas.book).of, to_record),
+            last=partial(LastOutcomes(kafka, to.name(kafka.prefix), frames, schemas.book).of, to.record),
             consumer=partial(
                 GroupConsumer,
                 kafka,

@@ -1,5 +1,7 @@
 """A member of a consumer group on the real broker, through rebalances."""
 
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,3 +78,22 @@ def test_what_was_paused_when_the_group_was_shared_out_anew_is_read_again(
         while len(first.read) < 2 and time.monotonic() < give_up_s:
             first.read += first.consumer.poll(0.1, 100)
         assert {message.partition for message in first.read} == {0, 1}
+
+
+@pytest.mark.skipif(
+    shutil.which("kcat") is None, reason="needs kcat, which gives headers any bytes as a name"
+)
+def test_a_header_whose_name_is_no_text_costs_the_headers_and_not_the_record(
+    broker: RunningBroker, topic_prefix: str
+) -> None:
+    """The client fails on it: a worker that did, too, would fail on that record for ever."""
+    with Logs(broker.bootstrap, topic_prefix, partitions=1) as logs:
+        for name in (b"gr\xf6\xdfe", b"size"):
+            command = [b"kcat", b"-P", b"-b", broker.bootstrap.encode(), b"-t", logs.frames.encode()]
+            subprocess.run([*command, b"-H", name + b"=1"], input=b"a value", check=True, timeout=30)
+        with a_member(logs.kafka, logs.frames) as member:
+            while len(member.read) < 2:
+                member.read += member.consumer.poll(0.1, 100)
+
+    assert [message.value for message in member.read] == [b"a value"] * 2
+    assert [message.headers for message in member.read] == [(), [("size", b"1")]]

@@ -18,6 +18,7 @@ from framefuse.pictures.decoding import encode_map
 from framefuse.runtime import worker
 from framefuse.runtime.dead_letters import MESSAGE_LIMIT_CHARS
 from framefuse.runtime.flight import Flight, Waiting
+from framefuse.runtime.result_size import SizeLimit
 from framefuse.runtime.worker import Membership
 from framefuse.settings import KafkaSettings
 from framefuse.types import BatchPolicy, Output, Partition
@@ -38,7 +39,6 @@ from schemas.topics import (
     STATISTICS_ROWS,
     Topic,
 )
-from sinks.topic import within
 from tests.parts.results import a_fused
 from tests.unit.builders import MODEL, START, a_frame, an_object, depth_of, detections_of
 from tests.unit.test_statistics import a_result, row_of, told
@@ -243,11 +243,12 @@ def test_the_largest_row_of_a_stream_fits_the_topics_of_statistics() -> None:
 
 def test_a_result_that_its_topic_never_takes_stops_the_worker_instead_of_being_tried_for_ever() -> None:
     result = detections_of(7, objects=[an_object()] * 30)
-    output = Output(result, 0, 7, START, None)
 
-    assert within(3000, encode(result), "framefuse.detections", output) == encode(result)
+    roomy, tight = (SizeLimit("framefuse.detections", most_bytes) for most_bytes in (3000, 1000))
+
+    assert roomy.fitted(encode(result), partition=0, offset=7) == encode(result)
     with pytest.raises(Stop, match=r"at 7 has [\d,]+ bytes, framefuse.detections takes 1,000 at most"):
-        within(1000, encode(result), "framefuse.detections", output)
+        tight.fitted(encode(result), partition=0, offset=7)
 
 
 # ── the page ──
