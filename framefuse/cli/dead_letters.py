@@ -156,7 +156,7 @@ def replay(
     [cyan]framefuse dead-letters replay --offset 57-90 --yes --wait --json | jq .outcomes[/cyan]
 
     Exit status: 0 all sent · 1 something was not, or with --wait is a dead letter again or lost · 2 cannot
-    begin · 130 Ctrl-C.
+    begin, or cannot note what was sent · 130 Ctrl-C.
     """
     from framefuse.cli.dead_letters_view import Replayed, replayed_as_dict, show_plan
 

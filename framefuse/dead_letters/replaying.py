@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Self
 
 from framefuse.dead_letters.reading import REPLAY
-from framefuse.errors import Retry
+from framefuse.errors import Retry, Stop
 from framefuse.kafka import Delivery, Producer
 from framefuse.publishing.outlet import Outlet
 from framefuse.results.outcome_tail import OutcomeTail
@@ -68,13 +68,20 @@ class Replay:
         """Partition and offset of each frame that the broker has acknowledged."""
         self.refused: list[str] = []
         """What the broker said of those that it has not."""
+        self._unnoted: list[str] = []
+        """What it said of the notes that it has not."""
 
     def send(self, letter: DeadLetter, frame: Frame, attempt: int, waiting: Waiting) -> None:
-        """Append a frame, as this attempt, to the partition it came from."""
+        """Append a frame, as this attempt, to the partition it came from.
+
+        Raises:
+            Stop: the broker does not let us note what was sent, so that the next replay would send it again.
+        """
         bare = replace(letter, value=None)
 
         def waiting_and_noting(why: str | None) -> None:
             self._note()
+            self._check_noted()
             waiting(why)
 
         wanted = letter.partition if letter.partition < self._outlet.partitions else None
@@ -86,17 +93,21 @@ class Replay:
         )
         self._under_way += 1
         self._note()
+        self._check_noted()
 
     def finish(self) -> None:
         """Wait until every frame, and the note about it, is acknowledged.
 
         Raises:
             Retry: the broker does not answer.
+            Stop: it does not let us note what was sent.
         """
         give_up_s = time.monotonic() + _DELIVERED_WITHIN_S
         while self._under_way and time.monotonic() < give_up_s:
             self._take(0.2)
-        if self._under_way or self._notes.flush(10.0):
+        unanswered = self._notes.flush(10.0)
+        self._check_noted()
+        if self._under_way or unanswered:
             raise Retry(
                 "the broker has not acknowledged all of the replay: see 'framefuse dead-letters list'"
             )
@@ -117,6 +128,7 @@ class Replay:
         """Note all that is delivered by now."""
         while self._take(0.0):
             pass
+        self._notes.poll(0)
 
     def _take(self, timeout_s: float) -> bool:
         """Note one delivery, if there is one within this time."""
@@ -130,9 +142,24 @@ class Replay:
             return True
         self.places.add((delivery.partition, delivery.offset))
         note = encode(note_of(letter, attempt, delivery))
-        self._notes.send(self._dead_letters, note, key=letter.key)
+        try:
+            self._notes.send(self._dead_letters, note, key=letter.key, on_delivery=self._noted)
+        except Stop as error:  # once it was refused, the client refuses the next by itself
+            self._unnoted.append(str(error))
         self._notes.poll(0)
         return True
+
+    def _noted(self, delivery: Delivery) -> None:
+        if delivery.error is not None:
+            self._unnoted.append(delivery.error)
+
+    def _check_noted(self) -> None:
+        if self._unnoted:
+            raise Stop(
+                f"{len(self._unnoted)} of {len(self.places)} frames sent again could not be noted, and their "
+                f"cases stay open: {self._unnoted[0]}; once that is mended, replay them: the books count a "
+                "frame once"
+            )
 
 
 class Outcomes:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ import pytest
 
 from framefuse.kafka import Admin, Delivery, Producer, Reader
 from framefuse.kafka.acls import grant
+from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.rights import Resource, Right, roles
 from framefuse.settings import KafkaSettings
 from processors.detection.stage import STAGE as DETECTION
-from schemas.topics import FUSED, SCHEMAS, STATISTICS
+from schemas.codec import encode
+from schemas.records import DeadLetter
+from schemas.topics import ALL, DEAD_LETTERS, FRAMES, FUSED, SCHEMAS, STATISTICS
 from tests.integration.test_pipeline import stored_frames
 from tests.parts.certificates import Authority
 from tests.parts.oidc import CLIENT, SECRET
 from tests.parts.secure_broker import ADMIN, SecureBroker, a_secure_broker, password_of
+from tests.unit.builders import START, a_frame
 from tests.unit.models import a_depth_net, a_detector
 
 pytestmark = pytest.mark.broker
@@ -29,14 +34,18 @@ PREFIX = "safe"
 STAGES = ("detection", "depth", "join", "object-store", "statistics", "camera")
 ROLES = ("admin", "streams", "publisher", "subscriber", "dead-letters", *STAGES)
 UNTRANSACTED, STRANGER, CERTIFIED = "framefuse-untransacted", "framefuse-stranger", "framefuse-certified"
-FRAMES = 30
+READER = "framefuse-reader"
+"""Of dead letters: may send frames, and note nothing."""
+PUBLISHED = 30
+LETTERS = 100
+"""More than a replay sends before it waits for workers."""
 WRONG = "wr0ng-s3cr3t"
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
     """A broker on which every role has its rights, and `UNTRANSACTED` those of detection without its ids."""
-    users = [*(f"framefuse-{role}" for role in ROLES), UNTRANSACTED, STRANGER]
+    users = [*(f"framefuse-{role}" for role in ROLES), UNTRANSACTED, STRANGER, READER]
     with a_secure_broker(tmp_path_factory.mktemp("secured"), users) as secured:
         run(secured, ADMIN, "topics", "acls", "--apply")
         (detection,) = (role for role in roles(PREFIX, [DETECTION]) if role.name == "detection")
@@ -131,12 +140,12 @@ def test_a_pipeline_works_with_one_principal_a_stage_and_the_rights_that_are_lis
         "FRAMEFUSE_OBJECT_STORE_URL": str(secured.folder / "results"),
         "FRAMEFUSE_OBJECT_STORE_MAX_WAIT_S": "1",
     }
-    scene = f"synthetic:?seed=7&fps=10&seconds={FRAMES / 10}&size=160x96"
+    scene = f"synthetic:?seed=7&fps=10&seconds={PUBLISHED / 10}&size=160x96"
 
     run(secured, "framefuse-streams", "streams", "add", "yard", scene.replace("3.0", "600"), "--fps", "5")
     with running(secured, STAGES, **environment):
         run(secured, "framefuse-publisher", "publish", scene, "--stream", "gate", "--partition-by", "frame")
-        results = ("watch", "--from-start", "--stream", "gate", "--limit", str(FRAMES), "--json")
+        results = ("watch", "--from-start", "--stream", "gate", "--limit", str(PUBLISHED), "--json")
         seen = run(secured, "framefuse-subscriber", *results)
         yard = run(secured, "framefuse-subscriber", *results[:3], "yard", "--limit", "2", "--json")
         (stream,) = json.loads(run(secured, "framefuse-streams", "streams", "list", "--json"))
@@ -144,18 +153,18 @@ def test_a_pipeline_works_with_one_principal_a_stage_and_the_rights_that_are_lis
             give_up_s, told = time.monotonic() + 30, set[bytes | None]()
             while time.monotonic() < give_up_s:
                 told = {message.key for message in reader.everything(STATISTICS.name(PREFIX))}
-                if len(stored(secured.folder / "results")) >= FRAMES + 2 and len(told) == 2:
+                if len(stored(secured.folder / "results")) >= PUBLISHED + 2 and len(told) == 2:
                     break
                 time.sleep(0.3)
 
     rows = [json.loads(line) for line in seen.splitlines()]
     assert {row["outcome"] for row in rows} == {"FUSED"}
-    assert sorted(row["sequence"] for row in rows) == list(range(FRAMES))
+    assert sorted(row["sequence"] for row in rows) == list(range(PUBLISHED))
     assert len(yard.splitlines()) == 2
     assert stream["state"] == "RUNNING"
     assert told == {b"gate", b"yard"}
     kept = stored(secured.folder / "results")
-    assert len(kept) == len(set(kept)) >= FRAMES + 2
+    assert len(kept) == len(set(kept)) >= PUBLISHED + 2
     run(secured, "framefuse-subscriber", "audit")
     run(secured, "framefuse-dead-letters", "dead-letters", "list")
 
@@ -199,6 +208,67 @@ def test_a_stage_may_not_write_what_another_writes(secured: SecureBroker) -> Non
 
     (delivery,) = delivered
     assert str(delivery.error).startswith("user 'framefuse-detection' may not write the topic safe.fused")
+
+
+@pytest.fixture(scope="module")
+def letters(secured: SecureBroker) -> KafkaSettings:
+    """Dead letters in topics of their own, where `READER` may do all that a replay does but note it."""
+    kafka = settings_of(secured, ADMIN).model_copy(update={"prefix": "unnoted"})
+    topic = DEAD_LETTERS.name(kafka.prefix)
+    Admin(kafka).create_topics(ALL, partitions=1)
+    SchemaTopic(kafka)
+    (role,) = (role for role in roles(kafka.prefix, []) if role.name == "dead-letters")
+    reading = [replace(one, operations=("Read",)) if one.name == topic else one for one in role.rights]
+    grant(kafka, [(f"User:{READER}", right) for right in reading])
+    producer = Producer(kafka)
+    for number in range(LETTERS):
+        letter = DeadLetter(
+            topic=FRAMES.name(kafka.prefix),
+            partition=0,
+            offset=number,
+            timestamp=START,
+            value=encode(a_frame("gate", number)),
+            stage="detection",
+            error="ModelFailed",
+            message="not finite",
+            version="0.1.0",
+            attempt=0,
+        )
+        producer.send(topic, encode(letter), key=b"gate")
+    assert producer.flush(20) == 0
+    return kafka
+
+
+def still_open(secured: SecureBroker, letters: KafkaSettings) -> int:
+    """Cases that the next replay would send."""
+    listed = run(secured, READER, "dead-letters", "list", "--json", FRAMEFUSE_PREFIX=letters.prefix)
+    return len(json.loads(listed))
+
+
+def test_a_replay_that_cannot_be_noted_ends_and_says_that_its_cases_stay_open(
+    secured: SecureBroker, letters: KafkaSettings
+) -> None:
+    said = refused(secured, READER, "dead-letters", "replay", "--yes", FRAMEFUSE_PREFIX=letters.prefix)
+
+    assert f"user '{READER}' may not write the topic unnoted.dead-letters" in said
+    assert "their cases stay open" in said
+    assert sum(Admin(letters).end_offsets(FRAMES.name(letters.prefix)).values()) < LETTERS
+    assert still_open(secured, letters) == LETTERS
+
+
+def test_letters_that_cannot_be_dismissed_are_not_said_to_be(
+    secured: SecureBroker, letters: KafkaSettings
+) -> None:
+    said = refused(
+        secured,
+        READER,
+        *("dead-letters", "dismiss", "--stage", "detection", "--yes"),
+        FRAMEFUSE_PREFIX=letters.prefix,
+    )
+
+    assert f"user '{READER}' may not write the topic unnoted.dead-letters" in said
+    assert "Dismissed: " not in said
+    assert still_open(secured, letters) == LETTERS
 
 
 def test_somebody_without_rights_is_told_which(secured: SecureBroker) -> None:
