@@ -125,7 +125,7 @@ class Look:
             schemas = SchemaTopic(settings, announce=False)
             self._states = opened.enter_context(StreamStates(settings, schemas))
             self._errors = opened.enter_context(RecentErrors(settings, schemas))
-            self._statistics = _statistics(settings, opened)
+            self._statistics = _statistics(settings, schemas, opened)
             self._first_frames = FirstFrames(settings, schemas)
             opened.callback(self._first_frames.close)
             self._open = opened.pop_all()
@@ -256,10 +256,10 @@ def _away(bootstrap: str) -> str:
     return f"no broker answers at {bootstrap}: is it up? 'framefuse broker status'"
 
 
-def _statistics(settings: KafkaSettings, opened: ExitStack) -> StreamStatistics | None:
+def _statistics(settings: KafkaSettings, schemas: SchemaTopic, opened: ExitStack) -> StreamStatistics | None:
     """None where the topics are of a version that had no such topic: each stream is counted here then."""
     try:
-        return opened.enter_context(StreamStatistics(settings))
+        return opened.enter_context(StreamStatistics(settings, schemas))
     except Stop:
         return None
 

@@ -13,10 +13,12 @@ from typing import Self
 
 from framefuse.errors import Retry
 from framefuse.kafka import Reader
+from framefuse.kafka.schema_topic import SchemaTopic
+from framefuse.results.newer_writers import decoded
 from framefuse.results.plain import plain_json
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
-from schemas.codec import NotARecord, SchemaBook, decode, to_dict
+from schemas.codec import NotARecord, to_dict
 from schemas.records import UNREADABLE
 from schemas.statistics import Statistics
 from schemas.topics import STATISTICS
@@ -29,8 +31,12 @@ _PATIENCE_S = 10.0
 class StreamStatistics:
     """The latest statistics of every stream; a context manager, not safe for use by several threads."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, schemas: SchemaTopic | None = None) -> None:
         """Begin at the start of the topic; nothing is read yet.
+
+        Args:
+            settings: where the broker is.
+            schemas: shared with other readers; read anew unless given.
 
         Raises:
             Retry: the broker did not answer.
@@ -38,7 +44,7 @@ class StreamStatistics:
         """
         self._topic = STATISTICS.name(settings.prefix)
         self._latest: dict[str, Statistics] = {}
-        self._book = SchemaBook()
+        self._schemas = schemas or SchemaTopic(settings, announce=False)
         self._reader = Reader(settings, client_id="framefuse-statistics")
         try:
             self._reader.assign({part: low for part, (low, _) in self._reader.bounds(self._topic).items()})
@@ -85,7 +91,7 @@ class StreamStatistics:
             self._latest.pop(stream_id, None)
             return
         try:
-            self._latest[stream_id] = decode(value, Statistics, self._book)
+            self._latest[stream_id] = decoded(value, Statistics, self._schemas)
         except NotARecord as error:
             log.warning("statistics of %s: %s", stream_id, error)
 

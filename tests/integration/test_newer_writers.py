@@ -18,14 +18,16 @@ from framefuse.results.first_frames import FirstFrames
 from framefuse.results.recent_errors import RecentErrors
 from framefuse.results.standing import frames_to_come
 from framefuse.results.stream_states import StreamStates
+from framefuse.results.stream_statistics import StreamStatistics
 from framefuse.types import Partition
 from schemas.codec import encode
 from schemas.records import DeadLetter, Fused, Outcome, State, StreamState
-from schemas.topics import DEAD_LETTERS, SCHEMAS, STREAM_STATES
+from schemas.topics import DEAD_LETTERS, SCHEMAS, STATISTICS, STREAM_STATES
 from tests.parts.later_schemas import grown, written_with
 from tests.parts.logs import Logs
 from tests.parts.results import a_fused
 from tests.unit.builders import START
+from tests.unit.test_statistics import a_result, told
 
 pytestmark = pytest.mark.broker
 T = TypeVar("T")
@@ -150,3 +152,12 @@ def test_the_state_of_a_stream_is_known_whoever_publishes_it(logs: Logs) -> None
         send(logs, STREAM_STATES.name(logs.kafka.prefix), newer(logs, [state])[0], key=b"gate")
 
         assert until(lambda: states.read(0.2)) == {"gate": state}
+
+
+def test_the_statistics_of_a_stream_are_known_whoever_counts_them(logs: Logs) -> None:
+    counted = told(a_result(0), seconds=1)
+    with StreamStatistics(logs.kafka) as streams:
+        send(logs, STATISTICS.name(logs.kafka.prefix), JUNK, key=b"yard")
+        send(logs, STATISTICS.name(logs.kafka.prefix), newer(logs, [counted])[0], key=b"gate")
+
+        assert until(streams.read) == [counted]
