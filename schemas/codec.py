@@ -106,6 +106,8 @@ class SchemaBook:
             check_bounded(schema.parsed)
         except Unbounded as error:
             raise NotARecord(f"not a schema to read with: {error}") from None
+        except Exception as error:  # the parser lets through what is none
+            raise NotARecord(f"not an Avro schema: {type(error).__name__}: {error}") from error
         self._by_fingerprint.setdefault(schema.fingerprint, schema)
 
     def __getitem__(self, digest: bytes) -> RecordSchema:
