@@ -24,6 +24,8 @@ from schemas.shape import from_plain, to_plain
 T = TypeVar("T")
 MAGIC = b"\xc3\x01"
 PREFIX_BYTES = len(MAGIC) + 8
+_PARSED_MARKS = {"__fastavro_parsed", "__named_schemas"}
+"""A schema with these fastavro takes for one that it has parsed, with named types that nobody sees."""
 
 SCHEMA_FILES: Mapping[Any, str] = {
     records.Frame: "frame",
@@ -75,6 +77,8 @@ def read_schema(text: str) -> RecordSchema:
     """
     try:
         raw = json.loads(text)
+        if isinstance(raw, dict) and raw.keys() & _PARSED_MARKS:
+            raise ValueError(f"it has a mark of a parser: one of {', '.join(sorted(_PARSED_MARKS))}")
         digest = fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO")
         return RecordSchema(text, parse_schema(raw), bytes.fromhex(digest))
     except Exception as error:  # the parser raises whatever a broken schema led to

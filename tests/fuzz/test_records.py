@@ -3,7 +3,7 @@
 import json
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,6 +101,10 @@ def test_a_broken_schema_is_learned_or_refused(text: str) -> None:
         SchemaBook().learn(text)
 
 
+_WORDS = (
+    *("type", "name", "fields", "items", "values", "symbols", "size", "default", "namespace", "aliases"),
+    *("logicalType", "precision", "scale", "__fastavro_parsed", "__named_schemas"),
+)
 JSON = st.recursive(
     st.one_of(
         st.none(),
@@ -115,9 +119,7 @@ JSON = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.dictionaries(
-            st.sampled_from(
-                ["type", "name", "fields", "items", "values", "symbols", "size", "logicalType", "default"]
-            ),
+            st.sampled_from(_WORDS),
             inner,
             max_size=5,
         ),
@@ -192,8 +194,169 @@ NOTHINGS: Mapping[str, object] = {
 @pytest.mark.parametrize("items", NOTHINGS.values(), ids=NOTHINGS)
 def test_a_schema_of_nothings_that_would_be_counted_for_ever_is_not_learned(items: object) -> None:
     """2⁴⁰ of them take six bytes."""
-    with pytest.raises(NotARecord, match="items that take no bytes"):
+    with pytest.raises(NotARecord, match=r"takes? no bytes"):
         SchemaBook().learn(with_field({"type": "array", "items": items}))
+
+
+@pytest.mark.parametrize("size", [-1, -(2**60), "12", None, 0.5, True, [1]], ids=repr)
+def test_a_fixed_of_no_possible_size_is_not_learned(size: object) -> None:
+    """Of −1 it took fewer bytes than none, so a list of them was learned, and 15 bytes made 2⁶⁰ of them."""
+    kind = {"type": "fixed", "name": "F", "size": size}
+    for field in (kind, {"type": "array", "items": kind}):
+        with pytest.raises(NotARecord, match="bytes"):
+            SchemaBook().learn(with_field(field))
+
+
+def doubling(levels: int) -> list[object]:
+    """Types that each hold the one before ten times, down to one that takes no bytes: fields of a record."""
+    first = {"type": "record", "name": "R0", "fields": [{"name": "n", "type": "null"}]}
+    return [["null", first], *(["null", holding(level, 10)] for level in range(1, levels))]
+
+
+def chained(levels: int) -> list[object]:
+    """The same, but each holds the one before once, and the first takes a byte."""
+    first = {"type": "record", "name": "R0", "fields": [{"name": "n", "type": "int"}]}
+    return [["null", first], *(["null", holding(level, 1)] for level in range(1, levels))]
+
+
+def holding(level: int, times: int) -> object:
+    fields = [{"name": f"f{number}", "type": f"framefuse.R{level - 1}"} for number in range(times)]
+    return {"type": "record", "name": f"R{level}", "fields": fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"), [(doubling(30), "no bytes"), (chained(1_000), "deep")], ids=["doubling", "chained"]
+)
+def test_a_schema_whose_types_grow_with_those_before_them_is_not_learned(
+    fields: list[object], why: str
+) -> None:
+    """Reading 10³⁰ nulls takes no byte and no end; 100,000 types within one another ended the process."""
+    with pytest.raises(NotARecord, match=why):
+        SchemaBook().learn(with_field(a_record(fields)))
+
+
+def test_a_schema_that_says_it_is_parsed_already_is_not_learned() -> None:
+    """Its types were taken from where it said so, unseen: one within itself, items without bytes."""
+    raw = json.loads(with_field({"type": "array", "items": "X"}))
+    named = {"X": {"type": "fixed", "name": "X", "size": 0}}
+    every: list[dict[str, object]] = [
+        {"__fastavro_parsed": True, "__named_schemas": named},
+        {"__fastavro_parsed": True},
+        {"__named_schemas": named},
+    ]
+    for marks in every:
+        with pytest.raises(NotARecord, match="mark"):
+            SchemaBook().learn(json.dumps({**raw, "name": "framefuse.Fused", **marks}))
+
+
+@pytest.mark.parametrize("precision", [1, 10**9, 0, -1, "5", None])
+def test_a_schema_of_decimals_is_not_learned(precision: object) -> None:
+    """Of 0.4 MB one took half a minute, and four times as much sixteen times as long."""
+    for kind in ({"type": "bytes"}, {"type": "fixed", "name": "F", "size": 2_000_000}):
+        with pytest.raises(NotARecord):
+            SchemaBook().learn(with_field({**kind, "logicalType": "decimal", "precision": precision}))
+
+
+MISSHAPEN: Mapping[str, object] = {
+    "no type": {},
+    "type null": {"type": None},
+    "type number": {"type": 5},
+    "type list": {"type": ["null", "int"]},
+    "type within type": {"type": {"type": "array", "items": "int"}},
+    "unknown type": "framefuse.Nowhere",
+    "request": {"type": "request", "name": "R", "fields": []},
+    "null": None,
+    "number": 5,
+    "no items": {"type": "array"},
+    "items null": {"type": "array", "items": None},
+    "items number": {"type": "array", "items": 5},
+    "items empty": {"type": "array", "items": {}},
+    "no values": {"type": "map"},
+    "values null": {"type": "map", "values": None},
+    "no symbols": {"type": "enum", "name": "E"},
+    "symbols number": {"type": "enum", "name": "E", "symbols": 5},
+    "symbols twice": {"type": "enum", "name": "E", "symbols": ["A", "A"]},
+    "no size": {"type": "fixed", "name": "F"},
+    "no name": {"type": "fixed", "size": 1},
+    "name number": {"type": "fixed", "name": 5, "size": 1},
+    "name null": {"type": "record", "name": None, "fields": []},
+    "fields number": {"type": "record", "name": "R", "fields": 5},
+    "fields by name": {"type": "record", "name": "R", "fields": {"a": "int"}},
+    "field of no type": {"type": "record", "name": "R", "fields": [{"name": "a"}]},
+    "field of no name": {"type": "record", "name": "R", "fields": [{"type": "int"}]},
+    "aliases text": {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "aliases": "b"}]},
+    "default": {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]},
+    "name twice": [{"type": "fixed", "name": "F", "size": 1}, {"type": "fixed", "name": "F", "size": 2}],
+    "our name": {"type": "fixed", "name": "Fused", "size": 1},
+}
+
+
+@pytest.mark.parametrize("kind", MISSHAPEN.values(), ids=MISSHAPEN)
+def test_a_misshapen_type_is_refused_and_nothing_else_happens(kind: object) -> None:
+    """Whoever reads the topic of schemas reads all of it, at every start."""
+    with pytest.raises(NotARecord):
+        SchemaBook().learn(with_field(kind))
+
+
+UNUSUAL: Mapping[str, object] = {
+    "a huge enum": {"type": "enum", "name": "E", "symbols": [f"S{number}" for number in range(30_000)]},
+    "a wide record": {
+        "type": "record",
+        "name": "W",
+        "fields": [{"name": f"f{number}", "type": "int"} for number in range(10_000)],
+    },
+    "a wide union": [{"type": "fixed", "name": f"F{number}", "size": 1} for number in range(10_000)],
+    "an empty union": [],
+    "two fields of a name": {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "string"}],
+    },
+    "a name of a primitive": {
+        "type": "record",
+        "name": "R",
+        "fields": [
+            {"name": "a", "type": {"type": "fixed", "name": "long", "size": 1}},
+            {"name": "b", "type": {"type": "array", "items": "long"}},
+        ],
+    },
+    "a fixed beyond all memory": {"type": "fixed", "name": "F", "size": 2**70},
+    "a name that is a list": {"type": "fixed", "name": ["F"], "size": 1},
+    "an unknown logical type": {"type": "int", "logicalType": "x"},
+    "lists of lists": {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "array", "items": "int"}},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL.values(), ids=UNUSUAL)
+def test_an_unusual_schema_is_read_with_or_refused_at_once(kind: object) -> None:
+    check_reading(
+        with_field(kind), [b"", b"\x00" * 10_000, b"\x02" * 10_000, _long(2**60) * 3, _long(-1) * 20]
+    )
+
+
+@fuzz
+@given(JSON, st.lists(st.binary(max_size=40), max_size=3))
+def test_any_json_as_a_type_is_read_with_or_refused_at_once(kind: object, bodies: list[bytes]) -> None:
+    check_reading(with_field(kind), [_long(2**60) * 2, *bodies])
+
+
+def check_reading(text: str, bodies: Sequence[bytes]) -> None:
+    """Learn it, or refuse it; what was learned reads these or refuses them."""
+    book, begun_s = SchemaBook(), time.process_time()
+    try:
+        book.learn(text)
+    except NotARecord:
+        return
+    digest = read_schema(text).fingerprint
+    for body in bodies:
+        with suppress(NotARecord):
+            assert isinstance(decode(MAGIC + digest + body, Fused, book), Fused)
+        with suppress(NotARecord):
+            assert isinstance(decode_head(MAGIC + digest + body, FusedHead, book), FusedHead)
+    assert time.process_time() - begun_s < 5, "it ended, but only after it had been believed"
 
 
 def test_a_schema_of_a_type_within_itself_is_not_learned() -> None:
@@ -206,6 +369,11 @@ def test_a_schema_of_a_type_within_itself_is_not_learned() -> None:
 def test_a_schema_of_no_record_is_not_learned(schema: str) -> None:
     with pytest.raises(NotARecord):
         SchemaBook().learn(schema)
+
+
+def a_record(kinds: Sequence[object]) -> object:
+    fields = [{"name": f"d{number}", "type": kind} for number, kind in enumerate(kinds)]
+    return {"type": "record", "name": "Held", "fields": fields}
 
 
 def with_field(kind: object) -> str:
