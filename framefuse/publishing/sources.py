@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Literal, Protocol
 
 from framefuse.errors import BadInput
+from framefuse.streams.credentials import masked
 from schemas.records import Encoding, State
 
 GROUP = "framefuse.sources"
@@ -171,12 +172,12 @@ def open_sources(
     for scheme, (address, *_) in by_scheme.items():
         if scheme not in known:
             raise BadInput(
-                f"{_without_credentials(address)}: no source has the scheme '{scheme}:', "
+                f"{masked(address)}: no source has the scheme '{scheme}:', "
                 f"expected a path or one of {', '.join(sorted(known))}"
             )
         if options.camera.public_only and scheme not in _FAR:
             raise BadInput(
-                f"{_without_credentials(address)}: not opened while only public addresses are allowed, "
+                f"{masked(address)}: not opened while only public addresses are allowed, "
                 f"expected one of {', '.join(sorted(_FAR))}"
             )
     return [source for scheme, these in by_scheme.items() for source in known[scheme](these, options)]
@@ -185,7 +186,3 @@ def open_sources(
 def installed() -> dict[str, OpenSources]:
     """The kinds of sources that the installed packages bring, by scheme."""
     return {point.name: point.load() for point in entry_points(group=GROUP)}
-
-
-def _without_credentials(address: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", address)

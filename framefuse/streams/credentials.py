@@ -31,7 +31,10 @@ _SECRET = re.compile(
 )
 _HERE = "\0"
 """Stands for a reference, which may hold any of the marks that divide an address."""
+_LITERAL = re.compile(rf"{_SECRET.pattern.rpartition('(?P<value>')[0]}(?!{_HERE}(?:[_&;/?#]|$))[^&;]+")
+"""A literal value as far as it may go: it may hold what divides an address, too."""
 _HIDDEN = "***"
+_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/*|.*?://+", re.DOTALL)
 
 
 class LiteralCredential(BadInput):
@@ -74,10 +77,9 @@ def check(source: str) -> None:
         _check_reference(found[1])
     plain = _REFERENCE.sub(_HERE, rest)
     authority = _authority(plain)
-    login, at, host = authority.rpartition("@")
-    if login.partition(":")[2] not in ("", _HERE):
+    if authority.rpartition("@")[0].partition(":")[2] not in ("", _HERE):
         raise LiteralCredential(_advice(scheme, "the password before the '@'"))
-    if not at and _ambiguous(host, plain):
+    if not _clear(authority, plain):
         raise LiteralCredential(
             f"{scheme}://…: neither a port nor a login can be read from it; {_example(scheme)}; "
             "elsewhere '@' is written %40"
@@ -88,14 +90,17 @@ def check(source: str) -> None:
 
 
 def masked(source: str) -> str:
-    """The address as it may be shown: literal passwords hidden, references as they stand."""
-    scheme, mark, rest = source.partition("://")
-    if not mark:
+    """The address as it may be shown: literal passwords hidden, references as they stand.
+
+    Where it is not clear what is a password, more is hidden; also where slashes are missing or too many.
+    """
+    begin = _BEGIN.match(source)
+    if begin is None:
         return source
+    rest = source[begin.end() :]
     references = iter([found[0] for found in _REFERENCE.finditer(rest)])
-    plain = _with_hidden_login(_REFERENCE.sub(_HERE, rest))
-    plain = _SECRET.sub(lambda found: f"{found['key']}={_shown(found['value'])}", plain)
-    return f"{scheme}://" + re.sub(_HERE, lambda _: next(references, _HIDDEN), plain)
+    plain = _without_literals(_REFERENCE.sub(_HERE, rest))
+    return begin[0] + re.sub(_HERE, lambda _: next(references, _HIDDEN), plain)
 
 
 def redacted(
@@ -162,25 +167,50 @@ def _authority(plain: str) -> str:
 
 def _ambiguous(host: str, plain: str) -> bool:
     """Whether what looks like a host may be the start of a login, cut by a `/` in the password."""
+    port = _port(host)
+    return port is not None and (not re.fullmatch(r"\d{0,5}", port) or "@" in plain)
+
+
+def _port(host: str) -> str | None:
+    """What follows the colon after a host, which may be an IPv6 address."""
     _, colon, port = re.sub(r"\[[^]]*\]", "", host).partition(":")
-    return bool(colon) and (not re.fullmatch(r"\d{0,5}", port) or "@" in plain)
+    return port if colon else None
 
 
-def _with_hidden_login(plain: str) -> str:
-    """The password before the `@` hidden; where no login can be told from a path, all up to the last `@`."""
+def _ends_as_a_host(host: str) -> bool:
+    """Whether no colon follows it, or a port: a number, or a reference."""
+    port = _port(host)
+    return port is None or port == _HERE or re.fullmatch(r"\d{0,5}", port) is not None
+
+
+def _without_literals(plain: str) -> str:
+    """Literal values hidden; where no login can be told from a path, also all up to the last `@`."""
     authority = _authority(plain)
-    login, at, _ = authority.rpartition("@")
-    if at:
+    if _clear(authority, plain):
+        login = authority.rpartition("@")[0]
         user, colon, password = login.partition(":")
-        return f"{user}{colon}{_shown(password)}{plain[len(login) :]}"
-    if not _ambiguous(authority, plain):
-        return plain
-    _, at, after = plain.rpartition("@")
-    return f"{_HIDDEN}@{after}" if at else _HIDDEN + plain[len(authority) :]
+        user = _LITERAL.sub(_hide, user) + colon + (password if password in ("", _HERE) else _HIDDEN)
+        return user + _LITERAL.sub(_hide, plain[len(login) :])
+    last = plain.rfind("@")
+    if last < 0:
+        return _HIDDEN + _LITERAL.sub(_hide, plain[len(authority) :])
+    if any(found.start() < last < found.end() for found in _LITERAL.finditer(plain)):
+        return _HIDDEN
+    return f"{_HIDDEN}@{_LITERAL.sub(_hide, plain[last + 1 :])}"
 
 
-def _shown(value: str) -> str:
-    return value if _is_reference(value) else _HIDDEN
+def _clear(authority: str, plain: str) -> bool:
+    """Whether it is certain where the login ends: no `@` and no `/` that divide could be of a password."""
+    login, at, host = authority.rpartition("@")
+    if not at:
+        return not _ambiguous(host, plain)
+    _, colon, password = login.partition(":")
+    goes_on = bool(colon) and password != _HERE and "@" in plain[len(authority) :]
+    return not goes_on and _ends_as_a_host(host)
+
+
+def _hide(found: re.Match[str]) -> str:
+    return f"{found['key']}={_HIDDEN}"
 
 
 def _is_reference(value: str) -> bool:

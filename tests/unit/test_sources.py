@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -60,6 +61,27 @@ def test_an_unknown_scheme_is_refused_without_its_password() -> None:
     with pytest.raises(BadInput, match="no source has the scheme 'gopher:'") as refused:
         open_sources(["gopher://me:secret@host/1"], SourceOptions(), {"file": open_nothing})
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "htps://cam/video.mjpg?token=hunter2",
+        "rtps://viewer:hun/ter2@cam/1",
+        "rtps://viewer:hun@ter2@cam/1",
+        "rtps://viewer:hun@te/r2@cam/1",
+        "rtps:/viewer:hunter2@cam/1",
+        "rtps:viewer:hunter2@cam/1",
+    ],
+)
+def test_a_mistyped_scheme_is_refused_without_what_is_secret_in_the_address(address: str) -> None:
+    """Also where only public addresses are opened: that message shows the address, too."""
+    for openers in ({"file": open_nothing}, {scheme_of(address): open_nothing}):
+        options = SourceOptions(camera=CameraOptions(public_only=True))
+        with pytest.raises(BadInput) as refused:
+            open_sources([address], options, openers)
+        assert not re.search("hun|r2", str(refused.value))
+        assert "***" in str(refused.value)
 
 
 @pytest.mark.parametrize("address", ["/etc/hosts", "camera:0", "synthetic:", "lidar:7"])

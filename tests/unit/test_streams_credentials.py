@@ -26,6 +26,12 @@ LITERAL = [
     f"rtsp://admin:{WORD}/more@10.0.0.11/live",
     f"rtsp://admin:12/{WORD}@10.0.0.11/live",
     f"rtsp://admin:12?{WORD}@10.0.0.11/live",
+    f"rtsp://admin:p@{WORD}/more@10.0.0.11/live",
+    f"rtsp://admin:p@12/{WORD}@10.0.0.11/live",
+    f"rtsp://ad@min:{WORD}/more@10.0.0.11/live",
+    f"rtsp://admin:@{WORD}/more@10.0.0.11/live",
+    f"rtsp://admin:${{MORE}}_{WORD}@10.0.0.11/live",
+    f"rtsp://admin:{WORD} key=1@10.0.0.11/live",
     f"rtsp://admin:{WORD}",
     f"http://10.0.0.11/video?user=admin&pwd={WORD}",
     f"http://10.0.0.11/video?user=admin&PASSWORD={WORD}&x=1",
@@ -34,6 +40,11 @@ LITERAL = [
     f"http://10.0.0.11/video?accessToken={WORD}",
     f"http://10.0.0.11/video?x-api-key={WORD}",
     f"http://10.0.0.11/video#token={WORD}",
+    f"http://10.0.0.11/video?token=ab/{WORD}",
+    f"http://10.0.0.11/video?token=ab?{WORD}&x=1",
+    f"http://10.0.0.11/video?token=ab#{WORD}",
+    f"http://10.0.0.11:80/video?token=ab@{WORD}",
+    f"http://admin:${{CAM1_PASSWORD}}@10.0.0.11/video?token=ab@{WORD}",
     f"rtsp://10.0.0.11:554/user=admin&password={WORD}&channel=1",
     f"rtsp://10.0.0.11:554/user=admin_password={WORD}_channel=1_stream=0.sdp",
 ]
@@ -45,6 +56,8 @@ FINE = [
     "rtsp://${CAM1_USER}:${CAM1_PASSWORD}@10.0.0.11/live",
     "rtsp://admin:${file:/run/secrets/cam1}@10.0.0.11/live",
     "rtsp://admin:@10.0.0.11/live",
+    "rtsp://admin@10.0.0.11:${CAM1_PORT}/live",
+    "rtsp://10.0.0.11:554/password=${CAM1_PASSWORD}/live?key=${CAM1_KEY}#t=1",
     "http://10.0.0.11/video?token=${CAM2_TOKEN}&bypass=1",
     "rtsp://10.0.0.11:554/user=admin&password=&channel=1",
     "rtsp://10.0.0.11:554/user=admin_password=${CAM1_PASSWORD}_channel=1_stream=0.sdp",
@@ -65,6 +78,38 @@ def test_a_literal_password_is_refused_and_never_repeated(source: str) -> None:
 def test_a_literal_password_is_never_shown(source: str) -> None:
     assert WORD not in masked(source)
     assert "***" in masked(source)
+
+
+def made_of(*parts: str) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from([WORD, *parts]), max_size=12).map(
+        lambda some: "".join([*some, WORD, *some])
+    )
+
+
+@given(made_of(*"1@/:?#;&=.% ", "key=", "/token="))
+def test_whatever_a_password_is_made_of_nothing_of_it_is_shown(password: str) -> None:
+    for begin in ("rtsp://", "rtsp:/", "rtsp:", "--url=rtsp://"):
+        assert WORD not in masked(f"{begin}admin:{password}@host/live")
+
+
+@given(
+    made_of(*"1@/:?#=.% ", "key=", "/token="), st.sampled_from(["host", "host:80", "admin:pw@host", "a@host"])
+)
+def test_whatever_a_token_is_made_of_nothing_of_it_is_shown(token: str, authority: str) -> None:
+    assert WORD not in masked(f"http://{authority}/video?x=1&token={token}&y=2")
+
+
+def test_what_is_not_secret_is_shown() -> None:
+    assert masked("rtsp://admin:a:b@c@host:554/live?x=1") == "rtsp://admin:***@host:554/live?x=1"
+    assert masked("rtsp://admin:a@b/c@host:554/live?x=1") == "rtsp://***@host:554/live?x=1"
+    assert masked("http://host/video?x=1&token=a/b@c#d&y=2") == "http://host/video?x=1&token=***&y=2"
+
+
+@pytest.mark.parametrize("slashes", ["", "/", "///"])
+def test_an_address_with_other_slashes_than_two_is_masked_too(slashes: str) -> None:
+    shown = masked(f"rtsp:{slashes}admin:{WORD}@10.0.0.11/live?token={WORD}")
+
+    assert shown == f"rtsp:{slashes}admin:***@10.0.0.11/live?token=***"
 
 
 @pytest.mark.parametrize("source", FINE)
