@@ -4,10 +4,11 @@ import signal
 import time
 from collections.abc import Sequence
 
+import psutil
 import pytest
 
 from tests.faults.conftest import Judge
-from tests.faults.crew import Crew, Post
+from tests.faults.crew import Crew, Post, Process
 from tests.faults.feeding import Feeder
 from tests.faults.reading import LiveReader
 from tests.parts.pipeline import Pipeline
@@ -85,7 +86,9 @@ def test_workers_frozen_beyond_their_session_are_fenced_when_they_wake(
             post = Post(stage, 0)
             crew.kill(post)
             frozen.append(crew.start(post, point, nth=5, sign="SIGSTOP"))
-        time.sleep(30)  # session 6 s, transaction 10 s, and the start of the processes
+        # One that waits for what another holds in an open transaction comes to its point when that has ended.
+        until(lambda: all(is_stopped(process) for process in frozen), 90.0, what="all four frozen")
+        time.sleep(15)  # a session lasts 6 s, a transaction 10 s and the broker's round of 1 s
         for process in frozen:
             process.send_signal(signal.SIGCONT)
         time.sleep(5)
@@ -123,6 +126,11 @@ def test_workers_that_join_and_leave_every_three_seconds(pipeline: Pipeline, ver
         join_and_leave(crew, list(WORKERS), seconds=120)
         acknowledged = feeder.stop()
     verdict_on(pipeline, acknowledged, store=True)
+
+
+def is_stopped(process: Process) -> bool:
+    """Whether a process has been sent SIGSTOP."""
+    return psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
 
 
 def join_and_leave(crew: Crew, stages: Sequence[str], *, seconds: float) -> None:
