@@ -35,12 +35,21 @@ class Gate:
                 os.kill(os.getpid(), self._sign)
 
 
-def _after(owner: type, method: str, gate: Gate) -> None:
+def _always(*arguments: object) -> bool:
+    del arguments
+    return True
+
+
+def _after(
+    owner: type, method: str, passed: Callable[[], object], counts: Callable[..., bool] = _always
+) -> None:
+    """After a call, where its arguments say that something was done in it."""
     true = getattr(owner, method)
 
     def armed(*arguments: object, **named: object) -> object:
         answer = true(*arguments, **named)
-        gate.passed()
+        if counts(*arguments):
+            passed()
         return answer
 
     setattr(owner, method, armed)
@@ -73,25 +82,37 @@ def _in_transaction(method: str) -> Callable[[Gate], None]:
 
 
 def _at_any_moment(gate: Gate) -> None:
+    """Of its work: from its first partitions on."""
+
     def ticking() -> None:
         while True:
             time.sleep(0.2 + random.random() / 10)
             gate.passed()
 
-    threading.Thread(target=ticking, daemon=True).start()
+    thread = threading.Thread(target=ticking, daemon=True)
+
+    def begin() -> None:
+        if not thread.is_alive():
+            thread.start()
+
+    _after(GroupConsumer, "_assign", begin, lambda self, client, parts: bool(parts))
 
 
 POINTS: dict[str, Callable[[Gate], None]] = {
     "any-moment": _at_any_moment,
-    "inferred": lambda gate: _after(Computation, "finish", gate),
-    "decided": lambda gate: _after(MergeMembership, "_advance", gate),
+    "inferred": lambda gate: _after(Computation, "finish", gate.passed),
+    "decided": lambda gate: _after(
+        MergeMembership, "_advance", gate.passed, lambda self, turn: bool(turn.records)
+    ),
     "begun": _in_transaction("begin_transaction"),
     "flushed": _in_transaction("flush"),
     "offsets-sent": _in_transaction("send_offsets_to_transaction"),
     "committed": _in_transaction("commit_transaction"),
     "before-put": lambda gate: _before(ResultStore, "create", gate),
-    "after-put": lambda gate: _after(ResultStore, "create", gate),
-    "position-committed": lambda gate: _after(GroupConsumer, "commit", gate),
+    "after-put": lambda gate: _after(ResultStore, "create", gate.passed),
+    "position-committed": lambda gate: _after(
+        GroupConsumer, "commit", gate.passed, lambda self, offsets, *notes: bool(offsets)
+    ),
 }
 _TRANSACTION = ("begun", "flushed", "offsets-sent", "committed")
 OF_STAGE: dict[str, tuple[str, ...]] = {

@@ -1,5 +1,6 @@
 """A line for each case at the end of the run: what was acknowledged and what became of it."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from framefuse.broker.home import RunningBroker
-from tests.faults.verdict import Place, Row, Verdict, fused_rows, judge, stored_rows
+from tests.faults.verdict import Place, Row, Verdict, judge, rows_of, stored_rows
 from tests.parts.pipeline import Pipeline, a_pipeline
 
 _VERDICTS: list[str] = []
+_SIDES = ("detections", "depth")
 Judge = Callable[..., Verdict]
 Stored = Callable[[], list[Row]]
 """Reads all rows that a store holds."""
@@ -35,16 +37,21 @@ def verdict_on(request: pytest.FixtureRequest) -> Judge:
         store: Path | Stored | bool = False,
         note: str = "",
     ) -> Verdict:
-        rows = fused_rows(pipeline.oracle, at_least=len(acknowledged), patience_s=patience_s)
-        kept = None
+        def rows(suffix: str) -> list[Row]:
+            return rows_of(pipeline.oracle, suffix, at_least=len(acknowledged), patience_s=patience_s)
+
+        fused = rows("fused")
+        beside = {side: judge(case, acknowledged, rows(side)) for side in _SIDES}
+        stored = store if callable(store) else in_folder(store, pipeline)
         if store:
-            stored = store if callable(store) else in_folder(store, pipeline)
             wait_until_stored(stored, len(acknowledged), patience_s)
-            pipeline.stop()
-            kept = judge(case, acknowledged, stored())
-        verdict = judge(case, acknowledged, rows, kept)
+        codes = pipeline.stop()
+        if store:
+            beside["store"] = judge(case, acknowledged, stored())
+        verdict = judge(case, acknowledged, fused, beside)
         _VERDICTS.append(f"{verdict}{f'; {note}' if note else ''}")
         verdict.assert_kept()
+        assert {*codes} <= {0, -signal.SIGKILL}, f"a worker ended by itself: {codes}, {pipeline.logs()}"
         return verdict
 
     return conclude

@@ -15,7 +15,7 @@ from tests.unit.builders import a_frame
 
 
 class Feeder:
-    """Appends a frame to each partition in turn until stopped; odd partitions carry live streams."""
+    """Appends a frame to each partition in turn until stopped: of files, live, of files, and both in turn."""
 
     def __init__(self, bootstrap: str, prefix: str, *, partitions: int, per_second: float) -> None:
         self._topic, self._partitions, self._interval_s = f"{prefix}.frames", partitions, 1 / per_second
@@ -73,10 +73,11 @@ class Feeder:
         self._producer.poll(0)
 
     def _frame(self, sequence: int, partition: int) -> Frame:
-        live = partition % 2 == 1
+        mixed = partition % 4 == 3
+        live = sequence % 2 == 1 if mixed else partition % 4 == 1
         frame = a_frame(
             f"{'live' if live else 'file'}{partition}",
-            sequence,
+            sequence // 2 if mixed else sequence,
             image=self._image,
             width=WIDTH,
             height=HEIGHT,

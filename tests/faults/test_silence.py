@@ -9,7 +9,7 @@ import pytest
 from tests.faults.conftest import Judge
 from tests.faults.crew import Crew, Post
 from tests.faults.test_kills import feeding, until_fed
-from tests.faults.verdict import fused_rows
+from tests.faults.verdict import rows_of
 from tests.parts.pipeline import Pipeline
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.storm, pytest.mark.timeout(300)]
@@ -34,7 +34,7 @@ def test_one_side_silent_for_longer_than_the_wait(pipeline: Pipeline, verdict_on
 
 
 def test_all_input_stops_with_halves_pending(pipeline: Pipeline, verdict_on: Judge) -> None:
-    """Live frames end as partial by themselves; those of files wait for their other half."""
+    """Live frames end as partial by themselves; those of files, and live ones behind them, wait."""
     crew = Crew(pipeline, WORKERS)
     crew.start_all()
     with feeding(pipeline) as feeder:
@@ -42,8 +42,8 @@ def test_all_input_stops_with_halves_pending(pipeline: Pipeline, verdict_on: Jud
         crew.kill(DEPTH)
         until_fed(feeder, feeder.count + 100)
         acknowledged = feeder.stop()
-    live = [place for place in acknowledged if place[0] % 2 == 1]
-    waiting = fused_rows(pipeline.oracle, at_least=len(acknowledged), patience_s=8.0)
+    live = [place for place in acknowledged if place[0] == 1]
+    waiting = rows_of(pipeline.oracle, "fused", at_least=len(acknowledged), patience_s=8.0)
     decided = {row.place for row in waiting}
     assert decided.issuperset(live), "a live frame waits for a half that never comes"
     assert len(decided) < len(acknowledged), "a frame of a file was decided without its half"

@@ -60,6 +60,7 @@ def test_a_steady_rate_leaves_memory_and_handles_flat(pipeline: Pipeline, verdic
         until_s = time.monotonic() + 60 * MINUTES
         while time.monotonic() < until_s:
             time.sleep(_SAMPLE_S)
+            assert all(process.poll() is None for process in crew.running.values()), "a worker has died"
             for footprint in footprints.values():
                 footprint.sample()
         acknowledged = feeder.stop()

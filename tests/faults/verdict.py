@@ -1,4 +1,4 @@
-"""The oracle of the fault suite: what was acknowledged against what is in the topics and in the store.
+"""The oracle of the fault suite: what was acknowledged against what is in each topic and in the store.
 
 Reads with a plain client (read committed), plain fastavro and plain pyarrow: none of the product's reading.
 """
@@ -20,15 +20,24 @@ Place = tuple[int, int]
 _COLUMNS = ["frame_id", "frame", "outcome", "fused_at", "live"]
 
 
+_ENDS_OF_A_FILE = {"FUSED", "OK"}
+_ENDS_OF_A_LIVE_FRAME = _ENDS_OF_A_FILE | {"PARTIAL", "EXPIRED"}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A frame's outcome, as the topic or the store holds it."""
+    """How a frame ended, as a topic or the store holds it: its outcome, or what one side said of it."""
 
     place: Place
     frame_id: str
     outcome: str
     at_s: float
     live: bool
+
+    @property
+    def expected(self) -> bool:
+        """Whether a frame that can be computed may end so: of a file only whole, of a live stream in time."""
+        return self.outcome in (_ENDS_OF_A_LIVE_FRAME if self.live else _ENDS_OF_A_FILE)
 
 
 @dataclass(frozen=True)
@@ -41,42 +50,48 @@ class Verdict:
     missing: list[Place]
     duplicates: list[Place]
     out_of_order: list[Place]
-    not_fused: list[Place]
-    """Frames of files without a result of both sides: only their own bytes may take it from them."""
+    unexpected: list[Place]
+    """Frames that ended as their own bytes do not explain."""
     silence_s: float
     """The longest time without a new outcome on any partition, while frames kept coming."""
-    store: "Verdict | None" = field(default=None, repr=False)
+    beside: Mapping[str, "Verdict"] = field(default_factory=dict, repr=False)
+    """By name, what else holds a record of each frame: the topics of both sides, the store."""
 
     def __str__(self) -> str:
         ended = " ".join(f"{name.lower()} {count}" for name, count in sorted(self.outcomes.items()))
         line = (
-            f"{self.case}: {self.acknowledged} acknowledged → {ended}; missing {len(self.missing)}, "
-            f"duplicates {len(self.duplicates)}, out of order {len(self.out_of_order)}, "
-            f"files not fused {len(self.not_fused)}, recovery {self.silence_s:.1f} s"
+            f"{self.case}: {self.acknowledged} acknowledged → {ended}; {self._faults()}, "
+            f"recovery {self.silence_s:.1f} s"
         )
-        return line if self.store is None else f"{line}\n    in the store {self.store._counts()}"
+        beside = (f"\n    {name}: {one._count()}, {one._faults()}" for name, one in self.beside.items())
+        return "".join([line, *beside])
 
-    def _counts(self) -> str:
+    def _count(self) -> int:
+        return sum(self.outcomes.values())
+
+    def _faults(self) -> str:
         return (
-            f"{sum(self.outcomes.values())}: missing {len(self.missing)}, "
-            f"duplicates {len(self.duplicates)}, out of order {len(self.out_of_order)}"
+            f"missing {len(self.missing)}, duplicates {len(self.duplicates)}, "
+            f"out of order {len(self.out_of_order)}, unexpected {len(self.unexpected)}"
         )
 
     def assert_kept(self) -> None:
-        """Nothing lost, nothing twice, nothing out of order."""
-        for verdict in filter(None, (self, self.store)):
-            assert not verdict.missing, f"{verdict.case}: missing {verdict.missing[:20]}"
-            assert not verdict.duplicates, f"{verdict.case}: duplicated {verdict.duplicates[:20]}"
-            assert not verdict.out_of_order, f"{verdict.case}: out of order {verdict.out_of_order[:20]}"
-            assert not verdict.not_fused, f"{verdict.case}: files not fused {verdict.not_fused[:20]}"
+        """Nothing lost, nothing twice, nothing out of order, nothing that failed by itself."""
+        for where, verdict in {"fused": self, **self.beside}.items():
+            for fault in ("missing", "duplicates", "out_of_order", "unexpected"):
+                places = getattr(verdict, fault)
+                assert not places, f"{self.case}, {where}: {fault} {places[:20]}"
 
 
 def judge(
-    case: str, acknowledged: Mapping[Place, str], rows: Iterable[Row], store: Verdict | None = None
+    case: str,
+    acknowledged: Mapping[Place, str],
+    rows: Iterable[Row],
+    beside: Mapping[str, Verdict] | None = None,
 ) -> Verdict:
     """Compare what was acknowledged with what is there, in the order it is there.
 
-    `acknowledged` has the frame id by place; empty where the value has none to be held to.
+    `acknowledged` has the frame id by place; empty where the value is bad, has none, and may end anyhow.
     """
     rows = list(rows)
     by_partition: defaultdict[int, list[Row]] = defaultdict(list)
@@ -95,16 +110,16 @@ def judge(
         missing=sorted((acknowledged.keys() - right) | wrong),
         duplicates=sorted(place for place, count in times.items() if count > 1),
         out_of_order=[after.place for before, after in neighbours if after.place < before.place],
-        not_fused=[row.place for row in rows if not row.live and row.outcome not in ("FUSED", "DEAD_LETTER")],
+        unexpected=[row.place for row in rows if not row.expected and acknowledged.get(row.place) != ""],
         silence_s=max((after.at_s - before.at_s for before, after in neighbours), default=0.0),
-        store=store,
+        beside=beside or {},
     )
 
 
-def fused_rows(topics: Oracle, *, at_least: int, patience_s: float) -> list[Row]:
-    """All of `fused`, read committed; waits for so many frames and then a little for one too many."""
+def rows_of(topics: Oracle, suffix: str, *, at_least: int, patience_s: float) -> list[Row]:
+    """All of a topic, read committed; waits for so many frames and then a little for one too many."""
     return topics.collect(
-        "fused",
+        suffix,
         _row,
         enough=lambda rows: len(rows) >= at_least and len({row.place for row in rows}) >= at_least,
         patience_s=patience_s,
@@ -128,4 +143,5 @@ def stored_rows(results: Path, frames_id: str = "") -> list[Row]:
 
 def _row_of(record: Mapping[str, Any], at_s: float) -> Row:
     place = record["frame"]["partition"], record["frame"]["offset"]
-    return Row(place, record["frame_id"], record["outcome"], at_s, record["live"])
+    ended = record["outcome"] if "outcome" in record else record["status"]
+    return Row(place, record["frame_id"], ended, at_s, record["live"])

@@ -195,13 +195,12 @@ class Pipeline:
         assert producer.flush(30.0) == 0
         return len(acknowledged)
 
-    def stop(self) -> None:
-        """SIGTERM to all; what does not leave within half a minute fails the test."""
+    def stop(self) -> list[int]:
+        """SIGTERM to all, and how each ended; what does not leave within half a minute fails the test."""
         for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in self._processes:
-            process.wait(30)
+        return [process.wait(30) for process in self._processes]
 
     def close(self) -> None:
         """Leave nothing running, whatever the test did."""
