@@ -35,6 +35,8 @@ class Delivery:
     offset: int
     timestamp: datetime | None
     error: str | None
+    denied: bool = False
+    """Whether it was refused because a right is missing: no waiting mends it."""
 
 
 def timestamp_of(raw: RawMessage) -> datetime:

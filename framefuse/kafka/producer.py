@@ -129,17 +129,19 @@ class Producer:
 
 
 def _reporter(settings: KafkaSettings, on_delivery: OnDelivery) -> Callable[[RawError, RawMessage], None]:
-    def told(error: RawError, topic: str) -> str:
-        return str(denied(settings, error, "write", topic=topic)) if lacks_right(error) else error.str()
+    def told(error: RawError, topic: str, *, refused: bool) -> str:
+        return str(denied(settings, error, "write", topic=topic)) if refused else error.str()
 
     def report(error: RawError, raw: RawMessage) -> None:
+        refused = error is not None and lacks_right(error)
         on_delivery(
             Delivery(
                 topic=raw.topic(),
                 partition=raw.partition() if raw.partition() is not None else -1,
                 offset=raw.offset() if error is None else -1,
                 timestamp=timestamp_of(raw) if error is None else None,
-                error=None if error is None else told(error, raw.topic()),
+                error=None if error is None else told(error, raw.topic(), refused=refused),
+                denied=refused,
             )
         )
 

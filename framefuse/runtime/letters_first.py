@@ -8,7 +8,7 @@ crash, with the same original topic, partition and offset.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from framefuse.errors import Retry
+from framefuse.errors import AccessDenied, Retry
 from framefuse.kafka import Delivery, Producer
 from framefuse.settings import KafkaSettings
 from framefuse.types import Output, Partition, Positions, Sink
@@ -16,7 +16,7 @@ from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS
 
 Post = Callable[[Sequence[Output[Any]]], None]
-"""Makes the letters of some outputs durable before it returns; raises Retry when it cannot."""
+"""Makes the letters of some outputs durable before it returns; raises Retry, or Stop, when it cannot."""
 
 _ACKNOWLEDGED_WITHIN_S = 30.0
 
@@ -33,6 +33,7 @@ class DeadLetterBox:
         """Write the letters of `outputs` and wait until the broker has them.
 
         Raises:
+            AccessDenied: we may not write them.
             Retry: some were not acknowledged.
         """
         self._producer = self._producer or Producer(self._kafka, client_id="framefuse-dead-letters")
@@ -41,8 +42,9 @@ class DeadLetterBox:
             value = encode(output.letter)
             self._producer.send(self._topic, value, key=output.key, on_delivery=delivered.append)
         self._producer.flush(_ACKNOWLEDGED_WITHIN_S)
-        if failed := [delivery.error for delivery in delivered if delivery.error]:
-            raise Retry(f"{len(failed)} dead letters were refused by the broker: {failed[0]}")
+        if failed := [delivery for delivery in delivered if delivery.error]:
+            refusal = AccessDenied if any(delivery.denied for delivery in failed) else Retry
+            raise refusal(f"{len(failed)} dead letters were refused by the broker: {failed[0].error}")
         if len(delivered) < len(outputs):
             raise Retry(f"{len(outputs) - len(delivered)} dead letters were not acknowledged by the broker")
 
@@ -58,7 +60,8 @@ class LettersFirst:
         """Post the letters of a batch, each once however often the batch comes, then write it.
 
         Raises:
-            Retry: the broker did not take a letter.
+            AccessDenied: we may not write letters.
+            Retry: the broker did not take one.
             SinkBusy, Retry, Stop: as the sink says.
         """
         letters = [output for output in batch if output.letter and not self._is_posted(output)]

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from framefuse.errors import AccessDenied
 from framefuse.kafka import Admin, Delivery, Producer, Reader
 from framefuse.kafka.acls import grant
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.rights import Resource, Right, roles
+from framefuse.runtime.letters_first import DeadLetterBox
 from framefuse.settings import KafkaSettings
+from framefuse.types import Output
 from processors.detection.stage import STAGE as DETECTION
 from schemas.codec import encode
 from schemas.records import DeadLetter
@@ -222,21 +225,24 @@ def letters(secured: SecureBroker) -> KafkaSettings:
     grant(kafka, [(f"User:{READER}", right) for right in reading])
     producer = Producer(kafka)
     for number in range(LETTERS):
-        letter = DeadLetter(
-            topic=FRAMES.name(kafka.prefix),
-            partition=0,
-            offset=number,
-            timestamp=START,
-            value=encode(a_frame("gate", number)),
-            stage="detection",
-            error="ModelFailed",
-            message="not finite",
-            version="0.1.0",
-            attempt=0,
-        )
-        producer.send(topic, encode(letter), key=b"gate")
+        producer.send(topic, encode(a_letter(kafka, number)), key=b"gate")
     assert producer.flush(20) == 0
     return kafka
+
+
+def a_letter(kafka: KafkaSettings, number: int) -> DeadLetter:
+    return DeadLetter(
+        topic=FRAMES.name(kafka.prefix),
+        partition=0,
+        offset=number,
+        timestamp=START,
+        value=encode(a_frame("gate", number)),
+        stage="detection",
+        error="ModelFailed",
+        message="not finite",
+        version="0.1.0",
+        attempt=0,
+    )
 
 
 def still_open(secured: SecureBroker, letters: KafkaSettings) -> int:
@@ -269,6 +275,16 @@ def test_letters_that_cannot_be_dismissed_are_not_said_to_be(
     assert f"user '{READER}' may not write the topic unnoted.dead-letters" in said
     assert "Dismissed: " not in said
     assert still_open(secured, letters) == LETTERS
+
+
+def test_a_dead_letter_that_may_not_be_written_ends_a_stage_instead_of_being_tried_for_ever(
+    secured: SecureBroker, letters: KafkaSettings
+) -> None:
+    kafka = settings_of(secured, READER).model_copy(update={"prefix": letters.prefix})
+    output: Output[object] = Output(None, 0, 0, START, b"gate", a_letter(kafka, 0))
+
+    with pytest.raises(AccessDenied, match=f"user '{READER}' may not write the topic unnoted.dead-letters"):
+        DeadLetterBox(kafka).post([output])
 
 
 def test_somebody_without_rights_is_told_which(secured: SecureBroker) -> None:
