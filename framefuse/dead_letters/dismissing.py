@@ -9,8 +9,8 @@ from importlib.metadata import version
 
 from framefuse.dead_letters.cases import Case
 from framefuse.dead_letters.reading import DISMISS, DeadLetterTopic
-from framefuse.errors import Retry, Stop
-from framefuse.kafka import Delivery, Producer
+from framefuse.errors import Retry
+from framefuse.kafka import Producer
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
@@ -39,28 +39,20 @@ def dismiss(settings: KafkaSettings, cases: Sequence[Case], reason: str) -> None
 
     Raises:
         BrokerUnavailable: no broker answers.
-        Retry: it has not acknowledged all of the notes.
-        Stop: it does not take them.
+        Retry: it has not acknowledged all of the notes in time.
+        Stop: we may not write them.
     """
-    refused: list[str] = []
-
-    def noted(delivery: Delivery) -> None:
-        if delivery.error is not None:
-            refused.append(delivery.error)
-
     topic, attempts = DEAD_LETTERS.name(settings.prefix), {case.last.id: case.attempt for case in cases}
     SchemaTopic(settings)
     producer = Producer(settings, client_id="framefuse-dismiss")
     try:
         with DeadLetterTopic(settings) as letters:
-            for letter_id, letter in letters.letters(list(attempts)):
-                note = note_of(letter, attempts[letter_id], reason)
-                producer.send(topic, encode(note), key=letter.key, on_delivery=noted)
-                producer.poll(0)
-        unanswered = producer.flush(_WITHIN_S)
-        if refused:
-            raise Stop(f"{len(refused)} of {len(attempts)} letters could not be dismissed: {refused[0]}")
-        if unanswered:
-            raise Retry("the broker has not acknowledged all of it: see 'framefuse dead-letters list'")
+            notes = (
+                (letter.key, encode(note_of(letter, attempts[letter_id], reason)))
+                for letter_id, letter in letters.letters(list(attempts))
+            )
+            producer.send_all(topic, notes, what="dismissals", within_s=_WITHIN_S)
+    except Retry as error:
+        raise Retry(f"{error}; see 'framefuse dead-letters list'") from error
     finally:
         producer.close()

@@ -1,10 +1,11 @@
 """The plain producer, for publishers: idempotent, acknowledged by all replicas, bounded."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 import confluent_kafka as ck
 
-from framefuse.errors import BadInput, Retry, Stop
+from framefuse.errors import AccessDenied, BadInput, Retry, Stop
 from framefuse.kafka.connection import log_error, producer_config
 from framefuse.kafka.messages import Delivery, RawError, RawMessage, timestamp_of
 from framefuse.kafka.refusals import denied, lacks_right
@@ -80,6 +81,43 @@ class Producer:
                 raise BadInput(f"a record of {len(value)} bytes is too large for {topic}") from None
             raise self._ended(error.args[0], topic) from None
 
+    def send_all(
+        self, topic: str, records: Iterable[tuple[bytes | None, bytes]], *, what: str, within_s: float
+    ) -> None:
+        """Send all of these, and return when the broker has them.
+
+        Args:
+            topic: of all of them.
+            records: keys and values; taken one by one.
+            what: they are, as in "2 of 3 schemas".
+            within_s: how long the broker may leave the queue full, and how long it may take after the last.
+
+        Raises:
+            AccessDenied: we may not write them.
+            Stop: the broker will take none of this producer, or one is larger than the limit.
+            Retry: it refused some for another reason, or has not answered for them in time.
+        """
+        failed: list[Delivery] = []
+        sent = taken = 0
+
+        def reported(delivery: Delivery) -> None:
+            nonlocal taken
+            taken += delivery.error is None
+            if delivery.error is not None:
+                failed.append(delivery)
+
+        for key, value in records:
+            self._send_in_time(topic, value, key, reported, within_s)
+            sent += 1
+            self.poll(0)
+        self.flush(within_s)
+        if failed:
+            worst = max(failed, key=lambda delivery: delivery.denied)
+            refusal = AccessDenied if worst.denied else Retry
+            raise refusal(f"{len(failed)} of {sent} {what} were refused by the broker: {worst.error}")
+        if taken < sent:
+            raise Retry(f"{sent - taken} of {sent} {what} were not acknowledged in {within_s:g} s: {topic}")
+
     def __len__(self) -> int:
         """Records that are handed over and not yet reported."""
         return len(self._producer)
@@ -110,6 +148,18 @@ class Producer:
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush and disconnect."""
         self.flush(timeout_s)
+
+    def _send_in_time(
+        self, topic: str, value: bytes, key: bytes | None, on_delivery: OnDelivery, within_s: float
+    ) -> None:
+        give_up_s = time.monotonic() + within_s
+        while True:
+            try:
+                return self.send(topic, value, key=key, on_delivery=on_delivery)
+            except BufferFull as full:
+                if time.monotonic() > give_up_s:
+                    raise
+                self.poll(full.retry_after_s)
 
     def _note(self, error: ck.KafkaError) -> None:
         log_error(error)

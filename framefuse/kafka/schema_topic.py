@@ -2,12 +2,13 @@
 
 import threading
 
-from framefuse.errors import Retry, Stop
-from framefuse.kafka import Delivery, Producer, Reader
+from framefuse.kafka import Producer, Reader
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
 from schemas.topics import SCHEMAS
+
+_ACKNOWLEDGED_WITHIN_S = 10.0
 
 
 class SchemaTopic:
@@ -71,12 +72,9 @@ class SchemaTopic:
         missing = [schema for kind in SCHEMA_FILES if (schema := schema_of(kind)).fingerprint not in known]
         if not missing:
             return
-        producer, delivered = Producer(self._settings, client_id="framefuse-schemas"), list[Delivery]()
-        for schema in missing:
-            value = schema.text.encode()
-            producer.send(self._topic, value, key=schema.fingerprint, on_delivery=delivered.append)
-        producer.close()
-        if refused := [delivery.error for delivery in delivered if delivery.error is not None]:
-            raise Stop(f"{len(refused)} schemas could not be announced: {refused[0]}")
-        if len(delivered) < len(missing):
-            raise Retry(f"{self._topic}: the broker did not take our schemas in 10 s")
+        Producer(self._settings, client_id="framefuse-schemas").send_all(
+            self._topic,
+            [(schema.fingerprint, schema.text.encode()) for schema in missing],
+            what="schemas",
+            within_s=_ACKNOWLEDGED_WITHIN_S,
+        )

@@ -8,8 +8,7 @@ crash, with the same original topic, partition and offset.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from framefuse.errors import AccessDenied, Retry
-from framefuse.kafka import Delivery, Producer
+from framefuse.kafka import Producer
 from framefuse.settings import KafkaSettings
 from framefuse.types import Output, Partition, Positions, Sink
 from schemas.codec import encode
@@ -37,16 +36,8 @@ class DeadLetterBox:
             Retry: some were not acknowledged.
         """
         self._producer = self._producer or Producer(self._kafka, client_id="framefuse-dead-letters")
-        delivered: list[Delivery] = []
-        for output in outputs:
-            value = encode(output.letter)
-            self._producer.send(self._topic, value, key=output.key, on_delivery=delivered.append)
-        self._producer.flush(_ACKNOWLEDGED_WITHIN_S)
-        if failed := [delivery for delivery in delivered if delivery.error]:
-            refusal = AccessDenied if any(delivery.denied for delivery in failed) else Retry
-            raise refusal(f"{len(failed)} dead letters were refused by the broker: {failed[0].error}")
-        if len(delivered) < len(outputs):
-            raise Retry(f"{len(outputs) - len(delivered)} dead letters were not acknowledged by the broker")
+        letters = ((output.key, encode(output.letter)) for output in outputs)
+        self._producer.send_all(self._topic, letters, what="dead letters", within_s=_ACKNOWLEDGED_WITHIN_S)
 
 
 class LettersFirst:
