@@ -4,34 +4,18 @@ What is dismissed is noted in the topic of dead letters, as a replay notes what 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from importlib.metadata import version
 
 from framefuse.dead_letters.cases import Case
-from framefuse.dead_letters.reading import DISMISS, DeadLetterTopic
+from framefuse.dead_letters.notes import DISMISS, closing_note
+from framefuse.dead_letters.reading import DeadLetterTopic
 from framefuse.errors import Retry
 from framefuse.kafka import Producer
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
-from schemas.records import DeadLetter
 from schemas.topics import DEAD_LETTERS
 
 _WITHIN_S = 30.0
-
-
-def note_of(letter: DeadLetter, attempt: int, reason: str) -> DeadLetter:
-    """What closes the case of this letter: itself without its bytes, and why."""
-    return replace(
-        letter,
-        value=None,
-        headers=(),
-        stage=DISMISS,
-        error="Dismissed",
-        message=reason,
-        version=version("framefuse"),
-        attempt=attempt,
-    )
 
 
 def dismiss(settings: KafkaSettings, cases: Sequence[Case], reason: str) -> None:
@@ -48,8 +32,11 @@ def dismiss(settings: KafkaSettings, cases: Sequence[Case], reason: str) -> None
     try:
         with DeadLetterTopic(settings) as letters:
             notes = (
-                (letter.key, encode(note_of(letter, attempts[letter_id], reason)))
-                for letter_id, letter in letters.letters(list(attempts))
+                (
+                    letter.key,
+                    encode(closing_note(letter, stage=DISMISS, message=reason, attempt=attempts[one])),
+                )
+                for one, letter in letters.letters(list(attempts))
             )
             producer.send_all(topic, notes, what="dismissals", within_s=_WITHIN_S)
     except Retry as error:

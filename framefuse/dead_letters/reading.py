@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from framefuse.dead_letters.cases import Cases, Letter, LetterId, Origin
+from framefuse.dead_letters.notes import DISMISS, REPLAY
 from framefuse.errors import BadInput
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
@@ -14,10 +15,6 @@ from schemas.codec import NotARecord, SchemaBook, decode
 from schemas.records import DeadLetter, Frame
 from schemas.topics import DEAD_LETTERS, FRAMES
 
-REPLAY = "replay"
-"""The stage in what a replay leaves behind in the topic: which record it sent again, and as which attempt."""
-DISMISS = "dismiss"
-"""The stage in what closes a case without a replay; the message says why."""
 _PREFETCH_RECORDS = 20
 Progress = Callable[[int, int], None]
 """Told how many letters have been read, of how many at most."""

@@ -8,11 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import replace
-from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from framefuse.dead_letters.reading import REPLAY
+from framefuse.dead_letters.notes import REPLAY, closing_note
 from framefuse.errors import Retry, Stop
 from framefuse.kafka import Delivery, Producer
 from framefuse.publishing.outlet import Outlet
@@ -33,20 +32,6 @@ def again(frame: Frame, attempt: int) -> Frame:
     It goes as a frame of a file, which never expires: a replay is not live any more, whatever it was.
     """
     return replace(frame, attempt=attempt, live=False, freshness_ms=None, capture_to_send_ms=0.0)
-
-
-def note_of(letter: DeadLetter, attempt: int, delivery: Delivery) -> DeadLetter:
-    """What a replay leaves in the dead letters: the letter without its bytes, and where the frame is now."""
-    return replace(
-        letter,
-        value=None,
-        headers=(),
-        stage=REPLAY,
-        error="Replayed",
-        message=f"attempt {attempt} is {delivery.topic}-{delivery.partition}@{delivery.offset}",
-        version=version("framefuse"),
-        attempt=attempt,
-    )
 
 
 class Replay:
@@ -141,9 +126,10 @@ class Replay:
             self.refused.append(delivery.error)
             return True
         self.places.add((delivery.partition, delivery.offset))
-        note = encode(note_of(letter, attempt, delivery))
+        where = f"attempt {attempt} is {delivery.topic}-{delivery.partition}@{delivery.offset}"
+        note = closing_note(letter, stage=REPLAY, message=where, attempt=attempt)
         try:
-            self._notes.send(self._dead_letters, note, key=letter.key, on_delivery=self._noted)
+            self._notes.send(self._dead_letters, encode(note), key=letter.key, on_delivery=self._noted)
         except Stop as error:  # once it was refused, the client refuses the next by itself
             self._unnoted.append(str(error))
         self._notes.poll(0)

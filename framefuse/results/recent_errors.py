@@ -6,7 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from framefuse.dead_letters.reading import DISMISS, REPLAY
+from framefuse.dead_letters.notes import DISMISS, REPLAY
 from framefuse.kafka import Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.results.newer_writers import decoded

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from framefuse.cli.dashboard import duration, render
 from framefuse.cli.screen import line
-from framefuse.dead_letters.reading import REPLAY
+from framefuse.dead_letters.notes import REPLAY
 from framefuse.results.film import step_s
 from framefuse.results.recent_errors import ErrorLog
 from framefuse.results.standing import Standing
