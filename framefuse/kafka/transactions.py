@@ -26,7 +26,7 @@ _WRITE_LIMIT_S = 15.0
 
 
 class TransactionFailed(Retry):
-    """The transaction is aborted; nothing of it is visible. Rejoin the group and read again."""
+    """The transaction is not known to be committed: rejoin with a new producer, read again what is not."""
 
 
 class Fenced(Retry):
@@ -85,7 +85,8 @@ class TransactionalProducer:
         `group` says who the consumer was in its group at the poll that brought the batch; it fences zombies.
 
         Raises:
-            TransactionFailed: aborted; drop what is in flight, rejoin with a new producer, read again.
+            TransactionFailed: aborted, or left to the next producer of this id to abort; drop what is in
+                flight, rejoin with a new producer, read again.
             Fenced: the same, but another producer of this id may be at work.
         """
         try:
@@ -150,9 +151,10 @@ class TransactionalProducer:
     def _give_up(self, error: ck.KafkaError) -> None:
         """Abort, and raise what the caller must do next."""
         self._refuse(error)
-        if error.fatal() or error.code() in (ck.KafkaError._FENCED, ck.KafkaError.PRODUCER_FENCED):
+        if _is_fence(error):
             raise Fenced(f"{self.transactional_id}: {error.str()}") from None
-        self._abort()
+        if not error.fatal():
+            self._abort()
         raise TransactionFailed(f"{self.transactional_id}: {error.str()}") from None
 
     def _refuse(self, error: ck.KafkaError) -> None:
@@ -164,7 +166,15 @@ class TransactionalProducer:
         try:
             self._producer.abort_transaction(_CALL_TIMEOUT_S)
         except ck.KafkaException as error:
-            raise Fenced(f"{self.transactional_id}: abort failed: {error.args[0].str()}") from None
+            outcome = Fenced if _is_fence(error.args[0]) else TransactionFailed
+            raise outcome(f"{self.transactional_id}: abort failed: {error.args[0].str()}") from None
+
+
+def _is_fence(error: ck.KafkaError) -> bool:
+    """Whether another has the id, or the broker has given up on us; not an epoch that an abort mends."""
+    if error.code() == ck.KafkaError.INVALID_PRODUCER_EPOCH:
+        return error.fatal()
+    return error.code() in (ck.KafkaError._FENCED, ck.KafkaError.PRODUCER_FENCED)
 
 
 def _client_offsets(
