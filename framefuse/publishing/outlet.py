@@ -1,7 +1,7 @@
 """One connection to the topic of frames, shared by all publishers of a process.
 
 Owns the producer, serves its delivery reports, watches the lag of the workers, and makes publishers wait when
-they run ahead. What to do is decided in `hold_back.py` and `publishing.py`; this is the thin edge.
+they run ahead. What to do is decided in `hold_back.py`, `answers.py`, `decisions.py`; this is the thin edge.
 """
 
 import logging
@@ -72,7 +72,8 @@ class Outlet:
         self._stumbled = False
         self._ends: dict[int, int] = {}
         self._ends_at_s = -_ENDS_EVERY_S
-        self._trouble: str | None = None
+        self._lag_unknown: str | None = None
+        """Why nobody knows how far the workers are; None while the broker says it."""
         self._streams_on = [0] * self.partitions
         self._answers, self._where = Answers(), resolve_bootstrap(settings)
         self._producer = Producer(
@@ -256,9 +257,9 @@ class Outlet:
         while not self._closed.wait(_GROUPS_EVERY_S):
             try:
                 self._look()
-                self._trouble = None
+                self._lag_unknown = None
             except Retry as error:
-                self._trouble = f"the broker does not say how far the workers are ({error})"
+                self._lag_unknown = f"the broker does not say how far the workers are ({error})"
 
     def _first_look(self) -> None:
         """The broker may have to elect leaders and load a group first."""
@@ -296,8 +297,8 @@ class Outlet:
             self._answers.unreachable()
 
     def _advice(self, holds: Sequence[Hold]) -> str | None:
-        if self._trouble is not None:
-            return self._trouble
+        if self._lag_unknown is not None:
+            return self._lag_unknown
         return holds[0].advice(WATCHED, self._flags) if holds else None
 
     def _check_open(self) -> None:

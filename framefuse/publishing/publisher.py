@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -290,7 +289,6 @@ class FramePublisher:
             self.stream_id,
             self.run_id,
             self._next_sequence,
-            Future(),
         )
         self._next_sequence += 1
         return ticket
@@ -325,13 +323,13 @@ class FramePublisher:
 
     def _drop(self, outgoing: _Outgoing) -> None:
         self.count_dropped()
-        outgoing.ticket._place.set_exception(NotPublished("dropped for newer live frames"))
+        outgoing.ticket.failed("dropped for newer live frames")
         self._changed.notify_all()
 
     def _fail(self, outgoing: _Outgoing, error: FramefuseError) -> None:
         self._trouble = str(error)
         self._sums = replace(self._sums, failed=self._sums.failed + 1)
-        outgoing.ticket._place.set_exception(NotPublished(self._trouble))
+        outgoing.ticket.failed(self._trouble)
         self._changed.notify_all()
 
     def _hand_over(self, outgoing: _Outgoing, partition: int) -> None:
@@ -378,10 +376,10 @@ class FramePublisher:
                 PUBLISHED.inc()
             self._changed.notify_all()
         if delivery.error is not None:
-            ticket._place.set_exception(NotPublished(delivery.error))
+            ticket.failed(delivery.error)
         else:
             when = delivery.timestamp or datetime.now(UTC)
-            ticket._place.set_result(FrameRef(delivery.topic, delivery.partition, delivery.offset, when))
+            ticket.placed(FrameRef(delivery.topic, delivery.partition, delivery.offset, when))
         self._send_waiting()
 
     def _note_waiting(self, reason: str | None) -> None:

@@ -22,7 +22,7 @@ class Ticket:
     stream_id: str
     run_id: str
     sequence: int
-    _place: Future[FrameRef] = field(repr=False, compare=False)
+    _place: Future[FrameRef] = field(default_factory=Future, init=False, repr=False, compare=False)
 
     def wait(self, timeout_s: float | None = None) -> FrameRef:
         """Where the frame is in the log, once the broker has it.
@@ -32,6 +32,14 @@ class Ticket:
             TimeoutError: nothing is known yet after `timeout_s`.
         """
         return self._place.result(timeout_s)
+
+    def placed(self, at: FrameRef) -> None:
+        """Tell who waits that the broker has the frame; of the publisher, once, and `failed` never then."""
+        self._place.set_result(at)
+
+    def failed(self, why: str) -> None:
+        """Tell who waits that the broker will never have it; of the publisher, once."""
+        self._place.set_exception(NotPublished(why))
 
     def __await__(self) -> Generator[Any, None, FrameRef]:
         """`await ticket` is `ticket.wait()` in asyncio; a cancelled one leaves the frame on its way."""
