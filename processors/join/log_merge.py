@@ -119,8 +119,8 @@ class MergePartition:
     """The state of one partition."""
 
     logs: dict[str, Log]
-    emitted: int | None
-    """The last emitted frame offset; None before the first ever."""
+    last_frame: int | None
+    """The offset of the last frame that was emitted; None before the first ever."""
     held: timedelta = timedelta()
     """A clock that a stall or a step of the wall clock cannot push: no tick adds much, none takes away."""
     ticked_at: datetime | None = None
@@ -151,7 +151,7 @@ class LogMerge:
     """Brings the halves of each frame together; a `framefuse.types.Merge`.
 
     The counters are plain integers, for metrics: halves `received`; `late` ones, whose frame had been
-    emitted; `duplicates`, which repeat or step back within their own log; frames `emitted` and `timed_out`.
+    emitted; `duplicates`, which repeat or step back within their own log; frames `timed_out`.
     """
 
     def __init__(
@@ -170,7 +170,6 @@ class LogMerge:
         self.received = 0
         self.late = 0
         self.duplicates = 0
-        self.emitted = 0
         self.timed_out = 0
 
     @property
@@ -189,8 +188,8 @@ class LogMerge:
             Stop: a note is none of ours.
         """
         logs = {source: Log(end=ends[source]) for source in self._sources}
-        emitted = [_frame_offset(note, partition) for note in notes if note]
-        self._partitions[partition] = MergePartition(logs, max(emitted, default=None))
+        last_frames = [_frame_offset(note, partition) for note in notes if note]
+        self._partitions[partition] = MergePartition(logs, max(last_frames, default=None))
 
     def revoked(self, partition: int) -> None:
         """Forget a partition."""
@@ -207,7 +206,7 @@ class LogMerge:
             self.duplicates += 1
             return
         log.passed = frame
-        if state.emitted is not None and frame <= state.emitted:
+        if state.last_frame is not None and frame <= state.last_frame:
             self.late += 1
             return
         half = Half(record.value, record.offset, self._size_bytes_of(record.value))
@@ -236,7 +235,6 @@ class LogMerge:
             decision = self._take(state, half, now)
             size_bytes += sum(self._size_bytes_of(value) for value in decision.halves.values())
             emissions.append(Emission(self._output_of(decision), decision.origin.stream_id.encode()))
-        self.emitted += len(emissions)
         return emissions
 
     def safe(self, partition: int, positions: Mapping[str, int]) -> Safe:
@@ -246,7 +244,7 @@ class LogMerge:
             source: log.pending[0].input_offset if log.pending else positions[source]
             for source, log in state.logs.items()
         }
-        return Safe(offsets, "" if state.emitted is None else str(state.emitted))
+        return Safe(offsets, "" if state.last_frame is None else str(state.last_frame))
 
     def note_of(self, last: Derived) -> str:
         """The note of who had emitted this record last."""
@@ -266,7 +264,7 @@ class LogMerge:
 
     def _take(self, state: MergePartition, first: Half, now: datetime) -> Decision:
         """The next frame, now decided: the one of `first`, or a lost one before it."""
-        frame = first.frame if state.emitted is None else state.emitted + 1
+        frame = first.frame if state.last_frame is None else state.last_frame + 1
         absent = {source: Absence.LATE if log.silent else Absence.LOST for source, log in state.logs.items()}
         halves: dict[str, Derived] = {}
         for source, log in state.logs.items():
@@ -275,7 +273,7 @@ class LogMerge:
                 del absent[source]
         if frame == first.frame:
             self.timed_out += Absence.LATE in absent.values()
-        state.emitted = frame
+        state.last_frame = frame
         return Decision(_origin(frame, first.value.frame, halves), halves, absent, now)
 
 
