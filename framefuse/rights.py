@@ -124,7 +124,7 @@ def _subscriber(prefix: str) -> Role:
 def _dead_letters(prefix: str) -> Role:
     return Role(
         "dead-letters",
-        "dead-letters list, show, replay",
+        "dead-letters list, show, replay, dismiss",
         (
             _topic(prefix, DEAD_LETTERS, "Read", "Write"),
             _topic(prefix, FRAMES, "Write"),

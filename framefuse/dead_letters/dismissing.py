@@ -1,6 +1,7 @@
 """Closes cases for good: nobody wants them back. The letters keep their bytes until retention removes them.
 
-What is dismissed is noted in the topic of dead letters, as a replay notes what it has sent.
+What is dismissed is noted in the topic of dead letters, as a replay notes what it has sent. Neither announces
+a schema: stages do, and who makes the topics.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from framefuse.dead_letters.notes import DISMISS, closing_note
 from framefuse.dead_letters.reading import DeadLetterTopic
 from framefuse.errors import Retry
 from framefuse.kafka import Producer
-from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from schemas.codec import encode
 from schemas.topics import DEAD_LETTERS
@@ -27,7 +27,6 @@ def dismiss(settings: KafkaSettings, cases: Sequence[Case], reason: str) -> None
         Stop: we may not write them.
     """
     topic, attempts = DEAD_LETTERS.name(settings.prefix), {case.last.id: case.attempt for case in cases}
-    SchemaTopic(settings)
     producer = Producer(settings, client_id="framefuse-dismiss")
     try:
         with DeadLetterTopic(settings) as letters:

@@ -1,0 +1,49 @@
+"""Dismissing dead letters on the real broker: what closes a case, and what it needs to write for that."""
+
+import pytest
+
+from framefuse.broker.home import RunningBroker
+from framefuse.dead_letters.dismissing import dismiss
+from framefuse.dead_letters.reading import DeadLetterTopic
+from framefuse.kafka import Admin, Producer
+from framefuse.settings import KafkaSettings
+from schemas.codec import encode
+from schemas.records import DeadLetter
+from schemas.topics import ALL, DEAD_LETTERS, FRAMES, SCHEMAS
+from tests.unit.builders import START
+
+pytestmark = pytest.mark.broker
+
+
+def a_letter(kafka: KafkaSettings, offset: int) -> DeadLetter:
+    return DeadLetter(
+        topic=FRAMES.name(kafka.prefix),
+        partition=0,
+        offset=offset,
+        timestamp=START,
+        value=b"?",
+        stage="detection",
+        error="UndecodableRecord",
+        message="no Avro",
+        version="0.1.0",
+        attempt=0,
+    )
+
+
+def test_who_dismisses_closes_the_case_and_writes_to_no_topic_but_the_dead_letters(
+    broker: RunningBroker, topic_prefix: str
+) -> None:
+    """Stages announce schemas, and who makes the topics; the role for dead letters may only read them."""
+    kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=topic_prefix)
+    Admin(kafka).create_topics(ALL, partitions=1)
+    letters = [(b"gate", encode(a_letter(kafka, offset))) for offset in range(2)]
+    Producer(kafka).send_all(DEAD_LETTERS.name(topic_prefix), letters, what="letters", within_s=20.0)
+
+    with DeadLetterTopic(kafka) as topic:
+        first, second = topic.cases()
+        dismiss(kafka, [first], "junk of a test")
+        closed, still_open = topic.cases()
+
+    assert (closed.last.id, closed.open) == (first.last.id, False)
+    assert (still_open.last.id, still_open.open) == (second.last.id, True)
+    assert sum(Admin(kafka).end_offsets(SCHEMAS.name(topic_prefix)).values()) == 0
