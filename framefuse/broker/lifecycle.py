@@ -20,7 +20,7 @@ from framefuse.broker.java import find_java
 from framefuse.broker.launch import Launch
 from framefuse.errors import BrokerUnavailable, Stop
 
-KAFKA_VERSION = "4.3.0"
+KAFKA_VERSION = "4.2.1"
 USUAL_PORT = 9092
 DATA_VARIABLE = "FRAMEFUSE_BROKER_DATA"
 LOCK = Path(__file__).with_name("kafka.lock")

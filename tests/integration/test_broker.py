@@ -191,7 +191,7 @@ def test_a_broker_that_takes_too_long_is_ended(data_dir: Path) -> None:
 def test_a_pid_that_now_belongs_to_another_program_is_never_signalled(tmp_path: Path) -> None:
     home = BrokerHome(tmp_path)
     with subprocess.Popen(["sleep", "60"]) as stranger:
-        home.remember(RunningBroker("127.0.0.1:9092", stranger.pid, "4.3.0", 0.0, tmp_path))
+        home.remember(RunningBroker("127.0.0.1:9092", stranger.pid, "4.2.1", 0.0, tmp_path))
         assert embedded.status(tmp_path) is None
         assert embedded.stop(tmp_path, graceful=False) is False
         assert stranger.poll() is None
@@ -200,7 +200,7 @@ def test_a_pid_that_now_belongs_to_another_program_is_never_signalled(tmp_path: 
 
 def test_a_state_file_that_was_cut_short_counts_as_no_broker(tmp_path: Path) -> None:
     home = BrokerHome(tmp_path)
-    home.remember(RunningBroker("127.0.0.1:9092", 1, "4.3.0", 0.0, tmp_path))
+    home.remember(RunningBroker("127.0.0.1:9092", 1, "4.2.1", 0.0, tmp_path))
     home.state.write_text(home.state.read_text()[:20])
     assert embedded.status(tmp_path) is None
 
