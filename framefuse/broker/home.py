@@ -121,6 +121,11 @@ class BrokerHome:
         broker = self._remembered()
         return None if broker is None else broker.port
 
+    def last_version(self) -> str | None:
+        """The version of Kafka at the last start, None when there was none."""
+        broker = self._remembered()
+        return None if broker is None else broker.version
+
     def owns(self, pid: int) -> bool:
         """Whether the process is alive and is Kafka with this directory's settings."""
         return _command_line(pid).endswith(f"{MAIN_CLASS} {self.settings}")

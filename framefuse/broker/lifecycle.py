@@ -55,7 +55,8 @@ def start(
         timeout_s: how long the JVM may take until it answers.
 
     Raises:
-        Stop: no Java, no jars, the port is taken, or the running broker listens on another port.
+        Stop: no Java, no jars, the port is taken, the running broker listens on another port, or a newer one
+            wrote what is there.
         BrokerUnavailable: the JVM ended or did not answer in time; carries the end of its log.
     """
     home = _home(data_dir)
@@ -66,6 +67,7 @@ def start(
             _require_port(running, port)
             _wait_until_it_answers(home, running, timeout_s)
             return running
+        _refuse_newer(home)
         launch = Launch(home, find_java(), jars.resolve(LOCK, progress=progress))
         chosen = _choose_port(port, home.last_port())
         launch.prepare(chosen, _free_port(), extra=extra or {}, cluster_id=cluster_id)
@@ -133,6 +135,20 @@ def answers(bootstrap: str, timeout_s: float = 1.0) -> bool:
 
 def _home(data_dir: Path | None) -> BrokerHome:
     return BrokerHome((default_data_dir() if data_dir is None else data_dir).expanduser().resolve())
+
+
+def _refuse_newer(home: BrokerHome) -> None:
+    """Say so at once where a newer Kafka was at work: ours would end while it starts, in words of its own."""
+    last = home.last_version()
+    if last is not None and _numbers(last) > _numbers(KAFKA_VERSION):
+        raise Stop(
+            f"{home.path} was written by Kafka {last}, and Kafka {KAFKA_VERSION} cannot read it: move it away"
+            f" or keep another folder in {DATA_VARIABLE}; older ones are read"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 def _require_port(running: RunningBroker, port: int | None) -> None:

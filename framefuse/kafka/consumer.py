@@ -234,7 +234,10 @@ class GroupConsumer:
             except ck.KafkaException as error:
                 reason = error.args[0].str()
             if time.monotonic() > give_up_s:
-                raise Retry(f"{self.group}: committed offsets not known after 30 s: {reason}")
+                raise Retry(
+                    f"{self.group}: committed offsets not known after 30 s: {reason}; if this goes on, a "
+                    "broker has left a transaction open: 'kafka-transactions.sh … find-hanging' names it"
+                )
             time.sleep(0.2)
 
     def _bounds(self, part: Partition) -> tuple[int, int]:

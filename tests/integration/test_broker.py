@@ -205,6 +205,12 @@ def test_a_state_file_that_was_cut_short_counts_as_no_broker(tmp_path: Path) -> 
     assert embedded.status(tmp_path) is None
 
 
+def test_a_folder_that_a_newer_kafka_has_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    BrokerHome(tmp_path).remember(RunningBroker("127.0.0.1:9092", 1, "4.10.0", 0.0, tmp_path))
+    with pytest.raises(Stop, match=r"written by Kafka 4\.10\.0.*move it away"):
+        embedded.start(tmp_path, port=0)
+
+
 def test_what_is_no_broker_does_not_answer(broker: RunningBroker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
