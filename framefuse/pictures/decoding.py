@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from framefuse.errors import UnreadableImage
+from framefuse.errors import ProcessorFailed, UnreadableImage
 from framefuse.pictures.headers import Header, read_header
 from framefuse.types import Image
 from schemas.records import DepthKind, DepthMap, DepthStats, Encoding, Frame, MapEncoding
@@ -73,7 +73,8 @@ def decode(
         H×W×3 uint8, BGR.
 
     Raises:
-        UnreadableImage: it is broken, cut off, too large, or not what it must be.
+        UnreadableImage: it is broken, cut off, larger than `PIXEL_LIMIT`, or not what it must be.
+        ProcessorFailed: it is larger than a lower `max_pixels`: who set that is to blame, not the picture.
     """
     header = read_header(image)
     _check(header, encoding, size, max_pixels)
@@ -101,6 +102,7 @@ def decode_frame(
     Raises:
         UnreadableImage: its sha256, encoding or size is not what the record says, it has more than 4 MiB,
             or it does not decode.
+        ProcessorFailed: as `decode`.
     """
     if len(frame.image) > IMAGE_LIMIT_BYTES:
         raise UnreadableImage(
@@ -134,7 +136,8 @@ def _check(header: Header, encoding: Encoding | None, size: tuple[int, int] | No
     if encoding is not None and header.encoding != encoding:
         raise UnreadableImage(f"the picture is {header.encoding}, its record says {encoding}")
     if width * height > max_pixels:
-        raise UnreadableImage(
+        refusal = ProcessorFailed if width * height <= PIXEL_LIMIT else UnreadableImage
+        raise refusal(
             f"the picture has {width}×{height} = {width * height / 1e6:.1f} megapixels, "
             f"the limit is {max_pixels / 1e6:g}: send it smaller, or raise that of the stage, "
             "such as FRAMEFUSE_DETECTION_MAX_PIXELS and FRAMEFUSE_DEPTH_MAX_PIXELS"

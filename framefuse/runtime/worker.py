@@ -20,6 +20,7 @@ from framefuse.runtime.commit_desk import CommitDesk
 from framefuse.runtime.compute import Computation
 from framefuse.runtime.flight import Batch, Flight, Waiting
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.letters_told import LettersTold
 from framefuse.runtime.waits import SinkWaits
 from framefuse.types import BatchPolicy, Member, Output, Partition, Sink
 
@@ -73,6 +74,7 @@ class Membership:
         """Held while a sink writes; never waited for by the fetching thread without serving commits."""
         self._place_lock = threading.Lock()
         """Held for a moment, for `_seek` and what is added to the flight."""
+        self._letters = LettersTold(parts.stage, parts.name)
         self._watched_s = 0.0
         self._polled_s = time.monotonic()
 
@@ -206,6 +208,7 @@ class Membership:
         metrics.IN_FLIGHT.labels(*labels).set(self._flight.count())
         metrics.SHED_RUNG.labels(*labels).set(self._parts.computation.rung)
         metrics.LAG.labels(*labels).set(self._consumer.lag(self._committed))
+        self._letters.tell(now_s)
         if self._flight.idle() and not self._seek:
             self._commit_passed()
 
@@ -280,6 +283,7 @@ class Membership:
             metrics.RECORDS.labels(self._parts.stage, output.status).inc()
             if output.letter is not None:
                 metrics.DEAD_LETTERS.labels(self._parts.stage, output.letter.error).inc()
+                self._letters.add(output.letter)
         with self._place_lock:
             self._committed.update(offsets if moved is None else moved)
             if moved:

@@ -9,7 +9,9 @@ from framefuse.errors import ModelFailed, Poison, ProcessorFailed, Stop, Unreada
 from framefuse.kafka import Message
 from framefuse.runtime.compute import Computation
 from framefuse.runtime.dead_letter_limit import DeadLetterLimit
+from framefuse.runtime.dead_letters import letter_for
 from framefuse.runtime.intake import Intake
+from framefuse.runtime.letters_told import LettersTold
 from framefuse.settings import StageSettings, load
 from framefuse.types import Prepared, Record
 from schemas.codec import SchemaBook, encode
@@ -114,3 +116,28 @@ def test_a_limit_of_0_lets_a_worker_go_on() -> None:
     errors = finish(["bug"] * 300, load(StageSettings, dead_letter_limit=0, dead_letter_share=0))
 
     assert errors == [ProcessorFailed.__name__] * 300
+
+
+def test_letters_are_told_the_first_at_once_and_then_how_many(caplog: pytest.LogCaptureFixture) -> None:
+    told = LettersTold("detection", "detection-0")
+    letter = letter_for(
+        Message("frames", 0, 7, START, None, b"x"),
+        stage="detection",
+        error=UnreadableImage("no end"),
+        attempt=0,
+    )
+
+    told.tell(0.0)
+    told.add(letter)
+    told.tell(1.0)
+    for _ in range(7):
+        told.add(letter)
+    told.tell(5.0)
+    told.tell(11.5)
+    told.tell(30.0)
+
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "1 UnreadableImage" in first
+    assert "no end" in first
+    assert "7 UnreadableImage" in second
+    assert "framefuse dead-letters list --stage detection" in second

@@ -124,7 +124,7 @@ def test_a_worker_that_waits_for_a_slow_model_pauses_and_goes_on_polling(
     # Who does not poll for max.poll.interval is put out of its group.
     monkeypatch.setattr(worker, "_LONGEST_SILENCE_S", 0.01)
     policy = BatchPolicy(1)
-    parts: Any = type("AnyParts", (), {"policy": policy})()
+    parts: Any = type("AnyParts", (), {"policy": policy, "stage": "own", "name": "own-0"})()
     life, consumer = Membership(parts, threading.Event()), QuietConsumer()
     life._consumer = cast(Any, consumer)
     life._committed = {Partition("frames", 0): 0, Partition("frames", 1): 0}

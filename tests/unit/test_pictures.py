@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from framefuse.errors import UnreadableImage
+from framefuse.errors import ProcessorFailed, UnreadableImage
 from framefuse.pictures.decoding import decode, decode_frame, measure, verify
 from framefuse.types import Image
 from schemas.records import Encoding
@@ -112,6 +112,12 @@ def test_a_picture_that_is_cut_off_is_refused(encoding: Encoding, part: float) -
         decode(whole[: int(len(whole) * part)])
 
 
+def test_a_picture_that_every_publisher_may_send_is_the_stages_to_refuse() -> None:
+    """Too many of these stop the worker, for it is its setting that drains the topic."""
+    with pytest.raises(ProcessorFailed, match=r"64×48 = 0\.0 megapixels, the limit is 0\.001: .*_MAX_PIXELS"):
+        decode(encoded(a_picture(64, 48), Encoding.JPEG), max_pixels=1000)
+
+
 @EVERY
 def test_every_cut_of_a_header_is_refused_with_a_reason(encoding: Encoding) -> None:
     whole = encoded(a_picture(), encoding)
@@ -130,7 +136,7 @@ def test_broken_pixels_are_refused_or_decoded_but_never_crash(encoding: Encoding
             broken[place] ^= int(rng.integers(1, 256))
         try:
             picture = decode(bytes(broken), max_pixels=1_000_000)
-        except UnreadableImage:
+        except (UnreadableImage, ProcessorFailed):  # its header may say that it is larger than that
             continue
         assert picture.shape[2] == 3
         assert picture.dtype == np.uint8
