@@ -1,4 +1,4 @@
-"""The dead letters that are open: frames that nobody has sent again or dismissed."""
+"""The dead letters that are open: records that nobody has sent again or dismissed."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def judge(cases: int, flags: str = "") -> Finding:
     """Whether any is open."""
     if not cases:
         return ok(_SUBJECT, "none is open")
-    text = "1 is open: its frame was" if cases == 1 else f"{cases:,} are open: their frames were"
+    text = "1 is open: its record was" if cases == 1 else f"{cases:,} are open: their records were"
     return warning(_SUBJECT, f"{text} given up on", _LIST + flags)
 
 

@@ -186,4 +186,5 @@ def test_a_group_behind_the_end_of_its_log_and_a_group_with_strangers_are_proble
 
 def test_letters_that_are_open_are_a_warning() -> None:
     assert letters.judge(0).status is Status.OK
+    assert letters.judge(1).found == "1 is open: its record was given up on"
     assert (letters.judge(3).status, letters.judge(3).mend) == (Status.WARNING, "framefuse dead-letters list")
