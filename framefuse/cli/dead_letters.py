@@ -18,7 +18,7 @@ from framefuse.errors import BadInput
 
 if TYPE_CHECKING:
     from framefuse.cli.dead_letters_view import ReplayBar, Replayed
-    from framefuse.dead_letters.cases import Case, Selection
+    from framefuse.dead_letters.cases import Case, Cases, Selection
     from framefuse.dead_letters.replaying import Outcomes, Replay
     from framefuse.settings import KafkaSettings
 
@@ -58,6 +58,15 @@ Offsets = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="Also those that were sent again or dismissed already.")]
 
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help=f"Do not ask. Else more than {_ASK_ABOVE} are asked about, and without a terminal refused.",
+    ),
+]
+
 
 @app.command(name="list")
 def list_letters(
@@ -73,7 +82,7 @@ def list_letters(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """The letters that are kept, one row a frame: two stages that gave up on it are one.
+    """The letters that are kept, one row a record: two stages that gave up on it are one.
 
     [cyan]framefuse dead-letters list[/cyan]
 
@@ -81,8 +90,8 @@ def list_letters(
     """
     from framefuse.cli.dead_letters_view import as_dict, show_table
 
-    selection = _selection(stage, error, since, topic, offset)
-    cases = _select(_kafka(bootstrap, prefix), selection, everything=everything)
+    kafka, selection = _kafka(bootstrap, prefix), _selection(stage, error, since, topic, offset)
+    cases = _select(kafka, _read(kafka), selection, everything=everything)
     if as_json:
         print(json.dumps([as_dict(case) for case in cases]))
     else:
@@ -140,7 +149,7 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every frame has an outcome.")] = False,
     as_json: AsJson = False,
     bootstrap: Bootstrap = None,
@@ -158,22 +167,26 @@ def replay(
     Exit status: 0 all sent · 1 something was not, or with --wait is a dead letter again or lost · 2 cannot
     begin, or cannot note what was sent · 130 Ctrl-C.
     """
-    from framefuse.cli.dead_letters_view import Replayed, replayed_as_dict, show_plan
+    from framefuse.cli.dead_letters_view import Replayed, replayed_as_dict, show_plan, show_unsent
+    from framefuse.settings import flags_of
 
     kafka, console = _kafka(bootstrap, prefix), Console(highlight=False, stderr=as_json)
     with terminated_like_interrupted():
-        cases = _select(kafka, _selection(stage, error, since, topic, offset), everything=everything)
+        everyone = _read(kafka)
+        selection = _selection(stage, error, since, topic, offset)
+        cases = _select(kafka, everyone, selection, everything=everything)
         sendable = [case for case in cases if case.last.frame is not None]
         show_plan(console, cases, sendable)
         if dry_run and sendable:
             console.print("Nothing was sent: that was a dry run.")
         sends = bool(sendable) and not dry_run
         if sends and not yes and len(sendable) > _ASK_ABOVE:
-            _ask(len(sendable), "send", "again")
+            _ask(f"{len(sendable):,} frames", "send", "again")
         try:
             done = _send(kafka, console, sendable, wait=wait) if sends else Replayed()
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_INTERRUPTED) from None
+    show_unsent(console, cases, list(everyone), flags_of(kafka))
     if as_json:
         print(json.dumps(replayed_as_dict(cases, done, dry_run=dry_run)))
     if (sends and not done.complete_for(sendable)) or len(sendable) < len(cases):
@@ -192,7 +205,7 @@ def dismiss(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -215,10 +228,11 @@ def dismiss(
         )
     kafka, console = _kafka(bootstrap, prefix), Console(highlight=False, stderr=as_json)
     with terminated_like_interrupted():
-        cases = _select(kafka, _selection(stage, error, since, topic, offset), everything=False)
+        selection = _selection(stage, error, since, topic, offset)
+        cases = _select(kafka, _read(kafka), selection, everything=False)
         if cases and not dry_run:
             if not yes and len(cases) > _ASK_ABOVE:
-                _ask(len(cases), "dismiss")
+                _ask(f"{len(cases):,} records", "dismiss")
             close_cases(kafka, cases, reason)
     show_dismissed(console, cases, dry_run=dry_run)
     if as_json:
@@ -259,8 +273,8 @@ def _await(outcomes: "Outcomes", replay: "Replay", bar: "ReplayBar") -> None:
             bar.waiting(f"no outcome for {_PATIENCE_S:.0f} s: do detection, depth and join run?")
 
 
-def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool) -> "list[Case]":
-    """The cases that are meant, oldest first."""
+def _read(kafka: "KafkaSettings") -> "Cases":
+    """Everything that is in the topic now."""
     from framefuse.cli.bars import reading_bar
     from framefuse.dead_letters.reading import DeadLetterTopic
 
@@ -271,6 +285,21 @@ def _select(kafka: "KafkaSettings", selection: "Selection", *, everything: bool)
         cases = letters.cases(progress)
     if cases.unreadable:
         Console(stderr=True).print(f"{cases.unreadable} records of the topic are no letters.", style="yellow")
+    return cases
+
+
+def _select(
+    kafka: "KafkaSettings", cases: "Cases", selection: "Selection", *, everything: bool
+) -> "list[Case]":
+    """The cases that are meant, oldest first.
+
+    Raises:
+        BadInput: a letter or a stage that is named is nowhere.
+    """
+    from framefuse import plugins
+    from schemas.topics import DEAD_LETTERS
+
+    selection.check_known(cases, DEAD_LETTERS.name(kafka.prefix), plugins.names(plugins.STAGES))
     return [case for case in cases if selection.takes(case) and (everything or case.open)]
 
 
@@ -295,12 +324,12 @@ def _kafka(bootstrap: str | None, prefix: str | None) -> "KafkaSettings":
     return load(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
 
 
-def _ask(count: int, verb: str, adverb: str = "") -> None:
+def _ask(what: str, verb: str, adverb: str = "") -> None:
     """Go on only if the user says so.
 
     Raises:
         BadInput: there is nobody to ask.
     """
     if not sys.stdin.isatty():
-        raise BadInput(f"{count} frames are many to {verb} without being asked: say --yes")
-    typer.confirm(f"{verb.capitalize()} {count:,} frames{adverb and f' {adverb}'}?", abort=True)
+        raise BadInput(f"{what} are many to {verb} without being asked: say --yes")
+    typer.confirm(f"{verb.capitalize()} {what}{adverb and f' {adverb}'}?", abort=True)

@@ -12,13 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from framefuse.dead_letters.cases import Case, Letter
+from framefuse.dead_letters.cases import Case, Letter, only
 from framefuse.terminal import printable, printable_lines, watched
 from schemas.records import DeadLetter, Frame, Outcome
 
 _HEX_BYTES = 64
 _FRAME_LETTERS = 32
 _MESSAGE_LETTERS = 200
+_UNSENT_NAMED = 5
 
 
 def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
@@ -32,7 +33,7 @@ def show_table(console: Console, cases: Sequence[Case], limit: int) -> None:
     table.add_column("when", no_wrap=True, width=14)
     places = [len(_named(case.last)) for case in cases[-limit:] if case.last.frame is None]
     width = max(min(_FRAME_LETTERS, console.width // 5), *places, 0)  # half an offset is none
-    table.add_column("frame", no_wrap=True, width=width)
+    table.add_column("record", no_wrap=True, width=width)
     table.add_column("given up by, and why", no_wrap=True, ratio=1)
     for case in cases[-limit:]:
         last = case.last
@@ -99,6 +100,25 @@ def show_plan(console: Console, cases: Sequence[Case], sendable: Sequence[Case])
     obstacles = Counter(case.last.obstacle for case in cases if case.last.frame is None)
     for obstacle, count in obstacles.most_common():
         console.print(f"[yellow]{count:,} cannot be sent:[/yellow] {escape(printable(obstacle or ''))}")
+
+
+def show_unsent(console: Console, cases: Sequence[Case], everyone: Sequence[Case], flags: str) -> None:
+    """Why a replay was not whole: how many open cases are no frames, which, and what closes them."""
+    unsent = [case for case in cases if case.last.frame is None and case.open]
+    if not unsent:
+        return
+    named = ", ".join(str(case.last.id) for case in unsent[:_UNSENT_NAMED])
+    more = ", …" if len(unsent) > _UNSENT_NAMED else ""
+    letters, them = ("letter", "it") if len(unsent) == 1 else ("letters", "them")
+    option = only(unsent, [case for case in everyone if case.open])
+    closes = f"dismisses {them}" if option else "dismisses one"
+    command = f"framefuse dead-letters dismiss {option or '--offset N'}{flags}"
+    console.print(
+        f"{len(unsent):,} cannot be sent ({letters} {named}{more}): '{command}' {closes}",
+        style="yellow",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def show_dismissed(console: Console, cases: Sequence[Case], *, dry_run: bool) -> None:
@@ -245,7 +265,7 @@ def _frame_as_dict(frame: Frame | None) -> dict[str, object] | None:
 
 def _show_reasons(console: Console, cases: Sequence[Case]) -> None:
     plural = "" if len(cases) == 1 else "s"
-    console.print(f"[bold]{len(cases):,} frame{plural}[/bold]")
+    console.print(f"[bold]{len(cases):,} record{plural}[/bold]")
     reasons = Counter((letter.stage, letter.error) for case in cases for letter in case.letters)
     for (stage, error), count in reasons.most_common():
         console.print(f"  {count:,} × {escape(printable(f'{error} in {stage}'))}")

@@ -5,9 +5,10 @@ A case is about the latest attempt; once that was sent again, or dismissed, it i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 
 from framefuse.errors import BadInput
 from schemas.records import Frame
@@ -118,9 +119,15 @@ class Cases:
         self._key: dict[Origin, str | Origin] = {}
         self.unreadable = 0
         """Records of the topic that are no letters."""
+        self.offsets: set[int] = set()
+        """Of all letters, also of those that count no more."""
+        self.stages: set[str] = set()
+        """That wrote them."""
 
     def add(self, letter: Letter) -> None:
         """Take in one letter."""
+        self.offsets.add(letter.id.offset)
+        self.stages.add(letter.stage)
         key = letter.frame.frame_id if letter.frame else letter.origin
         self._key[letter.origin] = key
         self._cases.setdefault(key, Case(attempt=letter.attempt)).add(letter)
@@ -159,6 +166,33 @@ class Selection:
         """Whether any letter of the case is meant."""
         return any(self._means(letter) for letter in case.letters)
 
+    def check_known(self, cases: Cases, topic: str, stages: Collection[str]) -> None:
+        """Refuse what cannot be meant, so that a slip of the hand is not taken for "nothing to do".
+
+        Offsets from one on are a filter, as a moment is: letters may come yet.
+
+        Args:
+            cases: of all letters.
+            topic: that holds them.
+            stages: those that are installed.
+
+        Raises:
+            BadInput: there is no letter at the offset or between the two, or nobody knows the stage.
+        """
+        wanted, there = self.offsets, cases.offsets
+        if wanted is not None and wanted.stop <= _BEYOND and not any(one in wanted for one in there):
+            text = f"letter {wanted.start}"
+            text += f" to {wanted.stop - 1}" if wanted.stop - wanted.start != 1 else ""
+            kept = f"its letters are {min(there)} to {max(there)}" if there else "it has no letters"
+            raise BadInput(f"no {text} in {topic}: {kept}")
+        known = sorted(cases.stages.union(stages))
+        if self.stage is not None and self.stage not in known:
+            near = get_close_matches(self.stage, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            raise BadInput(
+                f"no stage {self.stage} is installed here, and no letter in {topic} names it: {hint}"
+            )
+
     def _means(self, letter: Letter) -> bool:
         topic = letter.origin.topic
         return (
@@ -168,6 +202,21 @@ class Selection:
             and (self.topic is None or topic == self.topic or topic.endswith(f".{self.topic}"))
             and (self.offsets is None or letter.id.offset in self.offsets)
         )
+
+
+def only(cases: Sequence[Case], everyone: Sequence[Case]) -> str | None:
+    """The option that means these cases, at least one, and no other; None where no single one does."""
+    numbers = [case.last.id.offset for case in cases]
+    first, last, error = min(numbers), max(numbers), cases[0].last.error
+    span = f"--offset {first}" if first == last else f"--offset {first}-{last}"
+    choices = {span: Selection(offsets=offsets(span.removeprefix("--offset ")))}
+    if error.isidentifier():
+        choices[f"--error {error}"] = Selection(error=error)
+    meant = sorted(case.last.id for case in cases)
+    for option, selection in choices.items():
+        if sorted(case.last.id for case in everyone if selection.takes(case)) == meant:
+            return option
+    return None
 
 
 def offsets(text: str) -> range:

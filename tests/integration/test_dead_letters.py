@@ -187,6 +187,9 @@ def test_what_is_bad_itself_is_one_case_a_frame_can_be_looked_at_and_fails_again
     sums = json.loads(replayed.stdout)
     assert (sums["cases"], sums["sent"], sums["outcomes"]) == (2, 1, {"dead_letter": 1})
     assert [one["letter"] for one in sums["cannot_be_sent"]] == [cases[None]["letter"]]
+    assert (
+        f"1 cannot be sent (letter {cases[None]['letter']}): 'framefuse dead-letters dism" in replayed.stderr
+    )
     (again,) = [case for case in listed(pipeline) if case["frame"]]
     assert (again["attempt"], again["open"]) == (1, True)
     assert again["frame"]["live"] is False

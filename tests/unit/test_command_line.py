@@ -244,6 +244,13 @@ def test_141_is_a_reader_that_went_away(broken_package: str) -> None:
 # Mistakes
 
 
+@pytest.mark.parametrize("verb", ["replay", "dismiss"])
+def test_help_says_how_many_letters_are_asked_about(verb: str) -> None:
+    _, output, _ = told("dead-letters", verb, "--help")
+
+    assert "more than 10 are asked about" in " ".join(output.split())
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [

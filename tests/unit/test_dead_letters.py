@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from framefuse.cli.moments import moment
-from framefuse.dead_letters.cases import Case, Cases, Letter, LetterId, Origin, Selection, offsets
+from framefuse.dead_letters.cases import Case, Cases, Letter, LetterId, Origin, Selection, offsets, only
 from framefuse.dead_letters.reading import frame_in
 from framefuse.dead_letters.replaying import again
 from framefuse.errors import BadInput
@@ -135,6 +135,73 @@ def test_a_selection_takes_what_fits_all_of_it(selection: Selection, meant: set[
     )
 
     assert {str(case.last.id) for case in cases if selection.takes(case)} == meant
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (Selection(offsets=offsets("99")), "no letter 99 in t: its letters are 0 to 4"),
+        (Selection(offsets=offsets("2-3")), "no letter 2 to 3 in t: its letters are 0 to 4"),
+        (Selection(stage="detecton"), "names it: did you mean detection?"),
+        (
+            Selection(stage="nosuch"),
+            "no stage nosuch is installed here, and no letter in t names it: there are",
+        ),
+    ],
+)
+def test_a_letter_and_a_stage_that_are_nowhere_are_named(selection: Selection, said: str) -> None:
+    cases = Cases()
+    for letter in (a_letter(0, a_frame()), a_letter(1, stage="mine"), a_letter(4, origin=8)):
+        cases.add(letter)
+
+    with pytest.raises(BadInput) as refused:
+        selection.check_known(cases, "t", ["detection", "depth"])
+
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(),
+        Selection(stage="depth"),
+        Selection(stage="mine"),
+        Selection(error="nosuch", since=at(9), topic="nosuch"),
+        Selection(offsets=offsets("0")),
+        Selection(offsets=offsets("1-99")),
+        Selection(offsets=offsets("99-")),
+    ],
+)
+def test_a_filter_that_may_match_one_day_is_no_mistake(selection: Selection) -> None:
+    cases = Cases()
+    for letter in (a_letter(0, a_frame()), a_letter(1, replace(a_frame(), attempt=1), stage="mine")):
+        cases.add(letter)
+
+    selection.check_known(cases, "t", ["detection", "depth"])
+
+
+def test_where_there_is_no_letter_none_can_be_named() -> None:
+    with pytest.raises(BadInput, match="no letter 0 in t: it has no letters"):
+        Selection(offsets=offsets("0")).check_known(Cases(), "t", [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "option"),
+    [
+        ([1], "--offset 1"),
+        ([1, 2], "--offset 1-2"),
+        ([0, 3], "--error ModelFailed"),
+        ([0, 2], None),
+        ([4], None),
+    ],
+)
+def test_an_option_for_some_cases_never_means_another(wanted: list[int], option: str | None) -> None:
+    errors = ["ModelFailed", "Undecodable", "Undecodable", "ModelFailed"]
+    letters = [a_letter(number, origin=number, error=error) for number, error in enumerate(errors)]
+    letters += [replace(a_letter(4, origin=20 + part, error="x y"), id=LetterId(part, 4)) for part in (0, 1)]
+    cases = cases_of(*letters)
+
+    assert only([cases[number] for number in wanted], cases) == option
 
 
 @pytest.mark.parametrize(("text", "ago_s"), [("90s", 90), ("10m", 600), ("2 h", 7200), ("1d", 86400)])

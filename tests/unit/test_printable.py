@@ -19,6 +19,7 @@ from framefuse.cli.dead_letters_view import (
     show_plan,
     show_sums,
     show_table,
+    show_unsent,
 )
 from framefuse.cli.doctor import _show as show_findings
 from framefuse.cli.ending import end_with
@@ -148,6 +149,26 @@ def test_a_replay_drives_no_terminal() -> None:
     assert_harmless(shown(lambda console: show_plan(console, cases, cases[:1])))
     assert_harmless(shown(lambda console: show_dismissed(console, cases, dry_run=False)))
     assert_harmless(shown(lambda console: show_sums(console, Replayed(refused=[f"no: {HOSTILE}"]))))
+    assert_harmless(shown(lambda console: show_unsent(console, cases, cases, "")))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "line"),
+    [
+        ([4], "1 cannot be sent (letter 4): 'framefuse dead-letters dismiss --offset 4 -x' dismisses it"),
+        ([0, *range(2, 8)], "7 cannot be sent (letters 0, 2, 3, 4, 5, …): 'framefuse dead-letters dismiss"),
+        (
+            [0, 2],
+            "2 cannot be sent (letters 0, 2): 'framefuse dead-letters dismiss --offset N -x' dismisses one",
+        ),
+    ],
+)
+def test_a_replay_ends_with_what_it_could_not_send(numbers: list[int], line: str) -> None:
+    unsent = [Case([a_letter(number, origin=number)]) for number in numbers]
+    everyone = [Case([a_letter(1, a_frame())]), *unsent]
+
+    assert line in shown(lambda console: show_unsent(console, [everyone[0], *unsent], everyone, " -x"))
+    assert shown(lambda console: show_unsent(console, everyone[:1], everyone, "")) == ""
 
 
 # ── watch ──
