@@ -27,7 +27,7 @@ demo: $(BIN)/.run ## The whole pipeline on this machine: a film and a contact sh
 test: $(BIN)/.dev ## Every test, on a real Kafka; pick some with TESTS="tests/unit -k join"
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
-test-faults: $(BIN)/.dev ## Workers, brokers, networks, stores and clocks fail under the pipeline: 23 minutes
+test-faults: $(BIN)/.dev ## Workers, brokers, networks, stores and clocks fail under the pipeline: half an hour
 	@$(BIN)/pytest -m storm tests/faults
 
 soak: $(BIN)/.dev ## Half an hour at a steady rate, ten minutes without the join, storms: fifty minutes
