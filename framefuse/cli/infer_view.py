@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from framefuse.errors import BadInput, UnreadableImage
+from framefuse.errors import BadInput, Poison, UnreadableImage
 from framefuse.pictures.decoding import decode, decode_map, stats_of
 from framefuse.pictures.overlay import draw, side_by_side
 from framefuse.publishing.decisions import distinct, new_run_id, stream_id_from
@@ -53,7 +53,7 @@ def show(inline: Inline, images: Sequence[Path], wanted: Wanted) -> int:
         try:
             image = _read(path)
             fused = inline.fuse(frame_of(image, stream_id=name, run_id=run_id, sequence=sequence))
-        except UnreadableImage as error:
+        except Poison as error:
             errors.print(f"[bold red]error[/]: {escape(f'{path}: {error}')}")
             failed += 1
             continue

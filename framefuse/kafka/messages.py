@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Any
 
 log = logging.getLogger("framefuse.kafka")
@@ -58,12 +59,17 @@ def message_of(raw: RawMessage) -> Message:
     )
 
 
+# The client returns a list *and* leaves an error behind for a name that is no text. A plain call that the
+# interpreter has made fast does not look for that, and the error comes up in whatever is called next.
+_ask_for_headers = methodcaller("headers")
+
+
 def _headers(raw: RawMessage) -> Sequence[tuple[str, bytes | None]]:
     """Headers whose names are UTF-8, as the protocol says; none of a record with another one."""
     try:
-        return raw.headers() or ()
+        return _ask_for_headers(raw) or ()
     except (SystemError, UnicodeDecodeError):
-        # The client fails on such a name, and whoever may write can give one. Asked again it would crash.
+        # Whoever may write can give such a name. Asked again the client would crash.
         log.warning(
             "%s-%d at %d: headers left out, a name is not UTF-8", raw.topic(), raw.partition(), raw.offset()
         )

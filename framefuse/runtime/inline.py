@@ -49,6 +49,7 @@ class Side:
 
         Raises:
             UnreadableImage: the picture is broken.
+            ProcessorFailed: it is larger than the stage's own limit.
         """
         began = time.perf_counter()
         fitted = self.processor.prepare(record)
@@ -77,7 +78,7 @@ class Inline:
         """The one outcome of a frame.
 
         Raises:
-            UnreadableImage: the picture is broken; it takes no place in the order.
+            UnreadableImage, ProcessorFailed: no stage takes the picture; it takes no place in the order.
         """
         now = datetime.now(UTC)
         record = Record(frame, FRAMES.suffix, _PARTITION, self._offset, now)
