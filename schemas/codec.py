@@ -7,7 +7,7 @@ of different age understand each other.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -182,6 +182,33 @@ def decode(value: bytes | None, kind: type[T], book: SchemaBook) -> T:
         raise
     except Exception as error:  # fastavro raises whatever the broken bytes led to
         raise NotARecord(f"does not follow {writer.name}: {type(error).__name__}: {error}") from error
+
+
+def decode_of_any_age(
+    value: bytes | None,
+    kind: type[T],
+    book: SchemaBook,
+    refresh: Callable[[], None],
+    *,
+    by: Callable[[bytes | None, type[T], SchemaBook], T] = decode,
+) -> T:
+    """The record of type `kind` in a value whose schema may have been announced since the book was filled.
+
+    Args:
+        value: of a Kafka record.
+        kind: the record type, or its head.
+        book: schemas by fingerprint.
+        refresh: reads the topic of schemas again into `book`; called when a fingerprint is unknown.
+        by: `decode`, or `decode_head` where the head is enough.
+
+    Raises:
+        NotARecord: it is none, or nobody has announced its schema.
+    """
+    try:
+        return by(value, kind, book)
+    except UnknownSchema:
+        refresh()
+        return by(value, kind, book)
 
 
 def to_dict(record: object) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fixtures for more than one test file: the real broker, started once a run, and names of one's own."""
 
+import logging
 import signal
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,16 @@ pytest_plugins = ["tests.parts.azure", "tests.parts.s3"]
 def ctrl_c() -> None:
     """Ctrl-C works in what tests start, even where a shell started us in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """The program configures the log of its process, which is that of all tests here."""
+    log = logging.getLogger()
+    handlers, level = log.handlers[:], log.level
+    yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

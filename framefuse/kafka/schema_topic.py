@@ -1,12 +1,16 @@
 """The compacted topic of schemas: every writer announces its own, every reader finds the others'."""
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from framefuse.kafka import Producer, Reader
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
-from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, schema_of
+from schemas.codec import SCHEMA_FILES, NotARecord, SchemaBook, decode, decode_of_any_age, schema_of
 from schemas.topics import SCHEMAS
+
+T = TypeVar("T")
 
 _ACKNOWLEDGED_WITHIN_S = 10.0
 
@@ -45,6 +49,22 @@ class SchemaTopic:
             self._asking = self._asking or self._reader()
             self._read(self._asking)
             self._asking.assign({})
+
+    def decoded(
+        self,
+        value: bytes | None,
+        kind: type[T],
+        *,
+        by: Callable[[bytes | None, type[T], SchemaBook], T] = decode,
+    ) -> T:
+        """The record of type `kind` in a value, see `decode_of_any_age`; learns what is announced since.
+
+        Raises:
+            NotARecord: it is none, or nobody has announced its schema.
+            Retry: the broker does not answer.
+            Stop: there is no topic of schemas, or we may not read it.
+        """
+        return decode_of_any_age(value, kind, self.book, self.refresh, by=by)
 
     def _reader(self) -> Reader:
         return Reader(self._settings, client_id="framefuse-schemas")

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from framefuse.kafka import Reader
 from framefuse.kafka.schema_topic import SchemaTopic
-from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
 from schemas.codec import NotARecord
@@ -58,7 +57,7 @@ class FirstFrames:
                 if part not in waiting:
                     continue
                 with suppress(NotARecord):
-                    head = decoded(message.value, FusedHead, self._schemas, by=decode_head)
+                    head = self._schemas.decoded(message.value, FusedHead, by=decode_head)
                     self._known[part] = (wanted[part], head.frame.offset)
                     waiting.discard(part)
             positions = self._reader.positions()

@@ -12,7 +12,6 @@ from typing import Self
 from framefuse.errors import Retry
 from framefuse.kafka import Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
-from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
 from schemas.codec import NotARecord
 from schemas.heads import FusedHead, decode_head
@@ -84,7 +83,7 @@ class OutcomeTail:
 
     def _head(self, message: Message) -> FusedHead | None:
         try:
-            return decoded(message.value, FusedHead, self._schemas, by=decode_head)
+            return self._schemas.decoded(message.value, FusedHead, by=decode_head)
         except NotARecord as error:
             log.debug("%s-%d@%d left out: %s", message.topic, message.partition, message.offset, error)
             return None

@@ -9,7 +9,6 @@ from typing import Self
 from framefuse.dead_letters.notes import DISMISS, REPLAY
 from framefuse.kafka import Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
-from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
 from schemas.codec import NotARecord
 from schemas.records import UNREADABLE, DeadLetter
@@ -106,6 +105,6 @@ class RecentErrors:
 
     def _take(self, message: Message) -> None:
         try:
-            self._log.add(decoded(message.value, DeadLetter, self._schemas), message.timestamp)
+            self._log.add(self._schemas.decoded(message.value, DeadLetter), message.timestamp)
         except NotARecord:
             return  # 'framefuse dead-letters list' counts those

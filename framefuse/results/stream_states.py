@@ -6,7 +6,6 @@ from typing import Self
 
 from framefuse.kafka import Reader
 from framefuse.kafka.schema_topic import SchemaTopic
-from framefuse.results.newer_writers import decoded
 from framefuse.settings import KafkaSettings
 from schemas.codec import NotARecord
 from schemas.records import StreamState
@@ -51,7 +50,7 @@ class StreamStates:
                 self._latest.pop(stream_id, None)
                 continue
             try:
-                self._latest[stream_id] = decoded(message.value, StreamState, self._schemas)
+                self._latest[stream_id] = self._schemas.decoded(message.value, StreamState)
             except NotARecord:
                 continue  # of a version that this one cannot read: its results are shown all the same
         return dict(self._latest)

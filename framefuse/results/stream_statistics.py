@@ -14,7 +14,6 @@ from typing import Self
 from framefuse.errors import Retry
 from framefuse.kafka import Reader
 from framefuse.kafka.schema_topic import SchemaTopic
-from framefuse.results.newer_writers import decoded
 from framefuse.results.plain import plain_json
 from framefuse.settings import KafkaSettings
 from framefuse.types import Partition
@@ -91,7 +90,7 @@ class StreamStatistics:
             self._latest.pop(stream_id, None)
             return
         try:
-            self._latest[stream_id] = decoded(value, Statistics, self._schemas)
+            self._latest[stream_id] = self._schemas.decoded(value, Statistics)
         except NotARecord as error:
             log.warning("statistics of %s: %s", stream_id, error)
 

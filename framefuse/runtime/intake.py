@@ -9,7 +9,7 @@ from framefuse.errors import Poison, UndecodableRecord
 from framefuse.kafka.messages import Message
 from framefuse.runtime.freshness import expired
 from framefuse.types import Record, origin_of, unreadable
-from schemas.codec import NotARecord, SchemaBook, UnknownSchema, decode
+from schemas.codec import NotARecord, SchemaBook, decode_of_any_age
 from schemas.records import UNREADABLE, Derived, Frame, Head, Status
 from schemas.topics import FRAME_ID, STREAM_ID, valid_stream_id
 
@@ -76,11 +76,7 @@ class Intake(Generic[T]):
         return refuse_if_expired(taken, now or datetime.now(UTC))
 
     def _decode(self, value: bytes | None) -> T:
-        try:
-            found = decode(value, self._kind, self._book)
-        except UnknownSchema:
-            self._refresh()
-            found = decode(value, self._kind, self._book)
+        found = decode_of_any_age(value, self._kind, self._book, self._refresh)
         if isinstance(found, Head):
             check_ids(found)
         return found

@@ -18,7 +18,7 @@ from framefuse.kafka import Admin, Fenced, Message, Outgoing, Reader, Transactio
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
 from framefuse.streams.declaring import Changes, emptiest_first
-from schemas.codec import NotARecord, SchemaBook, UnknownSchema, decode, encode
+from schemas.codec import NotARecord, SchemaBook, decode_of_any_age, encode
 from schemas.records import Stream
 from schemas.topics import FRAMES, STREAMS
 
@@ -80,13 +80,7 @@ def stream_in(message: Message, book: SchemaBook, refresh: Callable[[], None] | 
     if message.value is None:
         return None
     try:
-        try:
-            return decode(message.value, Stream, book)
-        except UnknownSchema:
-            if refresh is None:
-                raise
-            refresh()
-            return decode(message.value, Stream, book)
+        return decode_of_any_age(message.value, Stream, book, refresh or (lambda: None))
     except NotARecord as error:
         log.warning(
             "declaration of stream %s cannot be read: %s",

@@ -32,14 +32,20 @@ def a_letter(kafka: KafkaSettings, offset: int) -> DeadLetter:
     )
 
 
+def with_two_letters(broker: RunningBroker, prefix: str) -> KafkaSettings:
+    """Topics of this prefix, and two dead letters in them."""
+    kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=prefix)
+    Admin(kafka).create_topics(ALL, partitions=1)
+    letters = [(b"gate", encode(a_letter(kafka, offset))) for offset in range(2)]
+    Producer(kafka).send_all(DEAD_LETTERS.name(prefix), letters, what="letters", within_s=20.0)
+    return kafka
+
+
 def test_who_dismisses_closes_the_case_and_writes_to_no_topic_but_the_dead_letters(
     broker: RunningBroker, topic_prefix: str
 ) -> None:
     """Stages announce schemas, and who makes the topics; the role for dead letters may only read them."""
-    kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=topic_prefix)
-    Admin(kafka).create_topics(ALL, partitions=1)
-    letters = [(b"gate", encode(a_letter(kafka, offset))) for offset in range(2)]
-    Producer(kafka).send_all(DEAD_LETTERS.name(topic_prefix), letters, what="letters", within_s=20.0)
+    kafka = with_two_letters(broker, topic_prefix)
 
     with DeadLetterTopic(kafka) as topic:
         first, second = topic.cases()
@@ -54,10 +60,7 @@ def test_who_dismisses_closes_the_case_and_writes_to_no_topic_but_the_dead_lette
 def test_a_letter_or_a_stage_that_is_nowhere_ends_a_command_and_a_replay_names_what_it_cannot_send(
     broker: RunningBroker, topic_prefix: str
 ) -> None:
-    kafka = KafkaSettings(bootstrap=broker.bootstrap, prefix=topic_prefix)
-    Admin(kafka).create_topics(ALL, partitions=1)
-    letters = [(b"gate", encode(a_letter(kafka, offset))) for offset in range(2)]
-    Producer(kafka).send_all(DEAD_LETTERS.name(topic_prefix), letters, what="letters", within_s=20.0)
+    with_two_letters(broker, topic_prefix)
 
     def told(*arguments: str) -> tuple[int, str]:
         flags = ("--bootstrap", broker.bootstrap, "--prefix", topic_prefix)

@@ -1,7 +1,6 @@
 """The command line as a person and as a script meet it: help, exit codes, mistakes, completion, silence."""
 
 import json
-import logging
 import os
 import pty
 import re
@@ -24,18 +23,9 @@ from framefuse.cli.main import app
 from framefuse.errors import Stop
 from framefuse.terminal import watched
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 HERE = {name: value for name, value in os.environ.items() if not name.startswith("FRAMEFUSE_")}
 _STATUS = re.compile(r"(?:Exit status:?|[·,]) (\d+) ")
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """The program configures the log of its process, which is that of all tests here."""
-    log = logging.getLogger()
-    handlers, level = log.handlers[:], log.level
-    yield
-    log.handlers[:] = handlers
-    log.setLevel(level)
 
 
 def framefuse(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 
@@ -296,15 +296,6 @@ def test_an_error_that_ends_a_command_drives_no_terminal(capsys: pytest.CaptureF
     assert end_with(Stop(f"stream {HOSTILE}:\nis gone"), "streams list") == 2
 
     assert capsys.readouterr().err == f"error: stream {SEEN}:\nis gone\n"
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    log = logging.getLogger()
-    handlers, level = log.handlers[:], log.level
-    yield
-    log.handlers[:] = handlers
-    log.setLevel(level)
 
 
 @pytest.mark.usefixtures("logging_as_before")
