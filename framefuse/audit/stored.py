@@ -37,6 +37,8 @@ class StoredRows(Protocol):
         """
 
 
+OpenRows = Callable[[FrameRef], Iterator[StoredRow]]
+"""Opens the rows of one partition from a frame on, see `StoredRows.rows`."""
 OpenStoredRows = Callable[[str], StoredRows]
 """What an entry point of `framefuse.stored_rows` is: called with the address of the store."""
 
@@ -76,7 +78,7 @@ class StoreBooks:
     def __init__(
         self,
         partition: int,
-        rows: Callable[[FrameRef], Iterator[StoredRow]],
+        rows: OpenRows,
         *,
         counts: StoredCounts,
         accuse: Callable[[Offender], None],

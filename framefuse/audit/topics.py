@@ -14,7 +14,7 @@ from framefuse.audit.books import Books, Bounds, PartitionBooks, close, runs, un
 from framefuse.audit.halves import Halves
 from framefuse.audit.ledger import Tally
 from framefuse.audit.offences import Place
-from framefuse.audit.stored import WITHIN, StoreBooks, StoredCounts, StoredRows
+from framefuse.audit.stored import WITHIN, OpenRows, StoreBooks, StoredCounts, StoredRows
 from framefuse.kafka import Admin, Message, Reader
 from framefuse.kafka.schema_topic import SchemaTopic
 from framefuse.settings import KafkaSettings
@@ -156,9 +156,7 @@ def _open(
     this: _Audit, frames: Mapping[int, Bounds], fused: Mapping[int, Bounds], to_read: Mapping[int, Bounds]
 ) -> dict[int, _Part]:
     since = this.since(FRAMES.suffix, this.scope.since, margin=timedelta())
-    topic = this.name(FRAMES.suffix)
-    topic_id = Admin(this.settings).topic_ids([topic])[topic]
-    parts = {}
+    stored, parts = _stored_rows(this), {}
     for number in sorted(frames):
         there, read = fused.get(number, Bounds(0, 0)), to_read.get(number, Bounds(0, 0))
         books = PartitionBooks(
@@ -170,16 +168,24 @@ def _open(
             stream=this.scope.stream,
             since=since.get(number, 0),
         )
-        parts[number] = _Part(books, Halves(number, this.scope.stream), _store_books(this, books, topic_id))
+        parts[number] = _Part(books, Halves(number, this.scope.stream), _store_books(this, books, stored))
     return parts
 
 
-def _store_books(this: _Audit, books: PartitionBooks, topic_id: str) -> StoreBooks | None:
+def _stored_rows(this: _Audit) -> OpenRows | None:
+    """Opens the rows of the store; None where none is compared, and then nothing is asked."""
     if this.scope.store is None:
+        return None
+    topic = this.name(FRAMES.suffix)
+    return partial(this.scope.store.rows, Admin(this.settings).topic_ids([topic])[topic])
+
+
+def _store_books(this: _Audit, books: PartitionBooks, rows: OpenRows | None) -> StoreBooks | None:
+    if rows is None:
         return None
     return StoreBooks(
         books.partition,
-        partial(this.scope.store.rows, topic_id),
+        rows,
         counts=this.stored,
         accuse=books.note,
         stream=this.scope.stream,
